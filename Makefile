@@ -1,0 +1,58 @@
+# The words that people and CI use. `make` alone lists them.
+# .venv is made by itself from the lock file and made anew when that changes.
+
+PYTHON ?= python3
+ARGS   ?=
+BIN    := .venv/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-annotate --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
+READY  := .venv/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up test check bench fmt lock clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The PID lets `up` stop by itself when make is killed.
+up: $(READY) ## the main job: store, receiver, workers and console, until Ctrl-C (ARGS="--config FILE")
+	@INNKEEPER_PARENT=$$PPID exec $(BIN)/innkeeper up $(ARGS)
+
+test: $(READY) ## the whole test suite (ARGS="tests/lifecycle -k removed")
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(READY) ## linters, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## verified deliveries a second through one receiver, beside what this machine can do
+	$(BIN)/python scripts/bench.py $(ARGS)
+
+fmt: $(READY) ## order the imports and the layout of the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: $(READY) ## requirements*.in -> requirements*.txt (UPGRADE=1: the newest of everything)
+	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+
+clean: ## remove .venv, caches and builds; the data folder stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A .venv of ours is emptied first, so that nothing dropped from the lock stays in it; one that was
+# made by hand, or whose making was broken off, is completed.
+.venv/.locked: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Innkeeper needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(if $(wildcard .venv/.locked),--clear) .venv
+	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(READY): .venv/.locked pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

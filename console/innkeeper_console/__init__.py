@@ -1,0 +1,1 @@
+"""Operators' side: HTTP API, command line, and `up` with its embedded servers."""

@@ -1,0 +1,1 @@
+"""What operators ask and do, a module a verb. No server, no terminal."""

@@ -1,0 +1,80 @@
+"""The desk: the open store with all that reads and writes it, as one service holds it.
+
+Made once in a process's entry and passed down to workers, console and CLI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from innkeeper import runtime
+from innkeeper.bells import Bell, BellName
+from innkeeper.config import Config
+from innkeeper.outgoing import Outgoing
+from innkeeper.secrets import KeyRing
+from innkeeper.store import schema
+from innkeeper.store.connection import Store
+from innkeeper.store.dead_letters import DeadLetters
+from innkeeper.store.log import Log
+from innkeeper.store.outbox import Outbox
+from innkeeper.store.register import Register
+from innkeeper.store.rejected import Rejected
+from innkeeper.store.trouble import Troubles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a service needs to ask and do anything."""
+
+    config: Config
+    store: Store
+    queue: Store
+    ring: KeyRing
+    log: Log
+    register: Register
+    outbox: Outbox
+    dead_letters: DeadLetters
+    rejected: Rejected
+    troubles: Troubles
+    outgoing: Outgoing
+    bells: dict[BellName, Bell]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.store.close()
+        self.queue.close()
+        self.outgoing.close()
+
+
+def store_url(config: Config) -> str:
+    """Where the store is: as configured, or the embedded one of the data folder."""
+    return config.store.url or runtime.socket_url(config.data, "store")
+
+
+def queue_url(config: Config) -> str:
+    """Where RQ's server is: as configured, or the embedded one of the data folder."""
+    return config.queue.url or runtime.socket_url(config.data, "queue")
+
+
+def open_desk(config: Config) -> Desk:
+    """Connect, and bring the store to this version's layout.
+
+    Raises StoreRefused, StoreError, StoreUnavailable.
+    """
+    store, queue = Store(store_url(config)), Store(queue_url(config))
+    schema.prepare(store)
+    ring = KeyRing(config.secret_keys)
+    return Desk(
+        config=config,
+        store=store,
+        queue=queue,
+        ring=ring,
+        log=Log(store, ring),
+        register=Register(store, ring),
+        outbox=Outbox(store),
+        dead_letters=DeadLetters(store),
+        rejected=Rejected(store, ring, max_age_seconds=config.retention.rejected),
+        troubles=Troubles(store),
+        outgoing=Outgoing(config.outgoing.allow_hosts),
+        bells={name: Bell(name, queue) for name in BellName},
+    )

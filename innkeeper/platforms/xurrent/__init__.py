@@ -1,0 +1,1 @@
+"""Xurrent (formerly 4me, white-labelled as R-Service)."""

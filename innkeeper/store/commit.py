@@ -1,0 +1,128 @@
+"""What a fold made of a batch, written in one atomic step together with the cursor.
+
+Filled by apply, entry by entry. Nothing is sent before `run`, and `run` writes all or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from innkeeper.lifecycle.events import DeliveryId, InstanceKey
+from innkeeper.lifecycle.instance import Instance
+from innkeeper.lifecycle.transitions import Transition
+from innkeeper.store.connection import Store, script
+from innkeeper.store.dead_letters import DeadLetter
+from innkeeper.store.entry import raw_id
+from innkeeper.store.keys import keys_of
+from innkeeper.store.outbox import Lane, Work
+from innkeeper.store.register import MAX_NOTICES, PolicyFile
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Commit:
+    """Everything that one batch of one partition changes."""
+
+    def __init__(self, partition: int, cursor: str) -> None:
+        """Begin at the `cursor` at which the batch was read."""
+        self._keys = keys_of(partition)
+        self._expected = cursor
+        self._operations: list[tuple[Any, ...]] = []
+        self._counts: dict[str, int] = {}
+
+    def instance(self, before: Instance | None, after: Instance) -> None:
+        """Write an instance's line, its indexes and what receivers need of it."""
+        name = str(after.key)
+        was = before.status if before else ""
+        changed = before is None or _visible(before) != _visible(after)
+        record = _encode(after)
+        self._operations.append(
+            ("instance", self._keys.instance + name, name, record, was, after.status, int(changed))
+        )
+        if (before.policy if before else None) != after.policy or (
+            before and before.existence.floor != after.existence.floor
+        ):
+            self._policy(name, after)
+
+    def secrets(self, key: InstanceKey, known: set[str], kept: dict[str, bytes]) -> None:
+        """Write an instance's encrypted secrets: `kept` by field, dropping what else was known."""
+        name = self._keys.secrets + str(key)
+        gone = sorted(known - set(kept))
+        if kept:
+            pairs = [part for item in kept.items() for part in item]
+            self._call("HSET", name, *pairs)
+        if gone:
+            self._call("HDEL", name, *gone)
+
+    def happening(self, key: InstanceKey, happening: Transition) -> None:
+        """Add to an instance's history: a transition for good, a notice for a while."""
+        if happening.number:
+            self._call("RPUSH", self._keys.transitions + str(key), _encode(happening))
+            return
+        name = self._keys.notices + str(key)
+        self._call("RPUSH", name, _encode(happening))
+        self._call("LTRIM", name, -MAX_NOTICES, -1)
+
+    def work(self, work: Work) -> None:
+        """Put work at the end of its lane."""
+        keys, lane = self._keys, Lane(work.instance, work.lane).name
+        self._operations.append(
+            (
+                "work", work.bell, lane, keys.lane + lane, keys.queue + lane,
+                keys.work + work.id, work.id, _encode(work), work.entry.partition("-")[0],
+            )
+        )  # fmt: skip
+
+    def outcome(self, delivery: DeliveryId, outcome: str, *, dead: bool = False) -> None:
+        """Note what became of an entry."""
+        self._call("HSET", self._keys.outcomes, raw_id(delivery), outcome)
+        counter = "dead" if dead else "applied"
+        self._counts[counter] = self._counts.get(counter, 0) + 1
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Put an entry among the dead letters, and keep it from being trimmed."""
+        millis = int(letter.at.timestamp() * 1000)
+        self._call("ZADD", self._keys.dead, millis, letter.id)
+        self._call("HSET", self._keys.dead_records, letter.id, _encode(letter))
+        self._call("ZADD", self._keys.pins, letter.entry.partition("-")[0], letter.id)
+
+    def clear_trouble(self) -> None:
+        """Forget what stood in the partition's way."""
+        self._call("DEL", self._keys.trouble)
+
+    def run(self, store: Store, cursor: str) -> bool:
+        """Write it all and move the cursor; False if another worker had moved it.
+
+        Raises StoreError, StoreUnavailable.
+        """
+        keys = self._keys
+        for counter, number in self._counts.items():
+            self._call("HINCRBY", keys.counts, counter, number)
+        parts = [part for operation in self._operations for part in (len(operation), *operation)]
+        call = script("commit").call(
+            [
+                keys.cursor, keys.counts, keys.by_id, keys.by_created, keys.by_updated,
+                keys.by_status, keys.due, keys.pins,
+            ],
+            [self._expected, cursor, *parts],
+        )  # fmt: skip
+        return bool(store.command(*call))
+
+    def _policy(self, name: str, after: Instance) -> None:
+        slot = after.policy
+        if slot is None or not after.in_force(slot.current):
+            self._call("DEL", self._keys.policy + name)
+            self._call("ZREM", self._keys.with_policy, name)
+            return
+        self._call("SET", self._keys.policy + name, _encode(PolicyFile(slot=slot)))
+        self._call("ZADD", self._keys.with_policy, 0, name)
+
+    def _call(self, *command: Any) -> None:
+        self._operations.append(("call", *command))
+
+
+def _visible(instance: Instance) -> tuple[Any, ...]:
+    """What the API shows of an instance: a change of it moves `updated_at`."""
+    return (instance.version, instance.status, instance.confirmed, instance.node_id)

@@ -1,0 +1,172 @@
+"""An entry of the log: what is readable by scripts, and what is encrypted.
+
+Made by the receiver (and by operators' replays), read by apply and by whoever asks what came in.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey, Mark
+from innkeeper.lifecycle.order import OrderKey, OrderKind
+from innkeeper.secrets import KeyRing
+from innkeeper.store.partitions import partition_of
+
+FIELDS = ("id", "at", "instance", "source", "signer", "order", "sizes", "marks", "event", "body")
+"""The fields of an entry, always all of them and in this order."""
+READABLE = FIELDS.index("event")
+FOLDED = FIELDS.index("body")
+_EVENT, _BODY = "event", "body"
+_events = msgspec.msgpack.Decoder(Event)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class EntrySource(StrEnum):
+    """How a fact came to us."""
+
+    DELIVERY = "delivery"
+    REPLAY = "replay"
+    OPERATOR = "operator"
+
+
+class Captured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A delivery as it came over the wire, less credentials; kept encrypted."""
+
+    app: str | None = None
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact on its way into the log.
+
+    `at`: seconds since the epoch. `claims`: 12 bytes each. `replays`: the delivery that this one is
+    a repetition of, by an operator; `follow_ups`: whether that sets off anything again.
+    """
+
+    delivery: DeliveryId
+    instance: InstanceKey
+    at: float
+    source: EntrySource = EntrySource.DELIVERY
+    event: Event
+    mark: Mark | None = None
+    signer: str
+    claims: tuple[bytes, ...] = ()
+    expires_at: float | None = None
+    replays: DeliveryId | None = None
+    follow_ups: bool = False
+    captured: Captured
+
+    def arguments(self, ring: KeyRing) -> list[Any]:
+        """What the append script takes for this entry."""
+        own = raw_id(self.delivery)
+        values = (own, *self._readable(), *self._sealed(ring))
+        fields = [part for pair in zip(FIELDS, values, strict=True) for part in pair]
+        return [own, int(self.expires_at or 0), len(self.claims), *self.claims, *fields]
+
+    def _readable(self) -> tuple[Any, ...]:
+        event, replays = self.event, self.replays
+        marks = [self.mark or "", "hint" if event.hint else ""]
+        marks += [f"replays={replays}" if replays else "", "follow_ups" if self.follow_ups else ""]
+        size = len(self.captured.body)
+        order = str(event.order) if event.order else ""
+        return (
+            int(self.at * 1000), str(self.instance), self.source, self.signer, order, size,
+            " ".join(filter(None, marks)),
+        )  # fmt: skip
+
+    def _sealed(self, ring: KeyRing) -> tuple[bytes, bytes]:
+        partition = partition_of(self.instance)
+        event, captured = _encoder.encode(self.event), _encoder.encode(self.captured)
+        return (
+            ring.seal(_EVENT, partition, self.delivery, event, now=self.at),
+            ring.seal(_BODY, partition, self.delivery, captured, now=self.at),
+        )
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the log, as read. `sealed`: the encrypted event, where it was asked for.
+
+    `outcome`: what became of it; empty while it waits to be folded. `size`: of the body in bytes.
+    """
+
+    stream_id: str
+    delivery: DeliveryId
+    at: float
+    instance: InstanceKey
+    source: EntrySource
+    signer: str
+    order: OrderKey | None
+    size: int
+    mark: Mark | None
+    hint: bool
+    replays: DeliveryId | None
+    follow_ups: bool
+    outcome: str = ""
+    sealed: bytes = b""
+
+    @property
+    def millis(self) -> int:
+        """When the store took it in, in milliseconds since the epoch."""
+        return int(self.stream_id.partition("-")[0])
+
+    def event(self, ring: KeyRing) -> Event:
+        """The normalised event. Raises MissingKey, Damaged, msgspec.DecodeError."""
+        partition = partition_of(self.instance)
+        return _events.decode(ring.open(_EVENT, partition, self.delivery, self.sealed))
+
+
+def read_entry(partition: int, stream_id: bytes, values: list[bytes], **more: Any) -> Entry:
+    """Build an entry from the values of its first fields."""
+    texts = [value.decode() for value in values[1:READABLE]]
+    at, instance, source, signer, order, size, marks = texts
+    words = marks.split()
+    replays = next((word[8:] for word in words if word.startswith("replays=")), None)
+    kind, _, number = order.partition(":")
+    return Entry(
+        stream_id=stream_id.decode(),
+        delivery=delivery_id(partition, values[0]),
+        at=int(at) / 1000,
+        instance=InstanceKey.parse(instance),
+        source=EntrySource(source),
+        signer=signer,
+        order=OrderKey(OrderKind(kind), int(number)) if order else None,
+        size=int(size),
+        mark=next((Mark(word) for word in words if word in list(Mark)), None),
+        hint="hint" in words,
+        replays=DeliveryId(replays) if replays else None,
+        follow_ups="follow_ups" in words,
+        sealed=values[READABLE] if len(values) > READABLE else b"",
+        **more,
+    )
+
+
+def open_captured(ring: KeyRing, partition: int, delivery: DeliveryId, sealed: bytes) -> Captured:
+    """The captured delivery of an entry. Raises MissingKey, Damaged."""
+    plain = ring.open(_BODY, partition, delivery, sealed)
+    return msgspec.msgpack.decode(plain, type=Captured)
+
+
+def new_delivery_id(instance: InstanceKey, *, now: float | None = None) -> DeliveryId:
+    """An id of our own: `<partition>-<uuid7>`, made before anything is stored anywhere."""
+    millis = int((time.time() if now is None else now) * 1000)
+    value = millis << 80 | 0x7 << 76 | int.from_bytes(os.urandom(10), "big") & ~(0xF << 76)
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return DeliveryId(f"{partition_of(instance)}-{uuid.UUID(int=value)}")
+
+
+def raw_id(delivery: DeliveryId) -> bytes:
+    """The 16 bytes under which scripts know a delivery."""
+    return bytes.fromhex(delivery.partition("-")[2].replace("-", ""))
+
+
+def delivery_id(partition: int, raw: bytes) -> DeliveryId:
+    """The reverse of `raw_id`."""
+    return DeliveryId(f"{partition}-{uuid.UUID(bytes=raw)}")

@@ -1,0 +1,192 @@
+"""The log: append deliveries each at most once, read them in order, look at them, drop old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from innkeeper.lifecycle.events import DeliveryId
+from innkeeper.secrets import KeyRing
+from innkeeper.store.connection import Command, Store, script
+from innkeeper.store.entry import (
+    FIELDS,
+    FOLDED,
+    READABLE,
+    Captured,
+    Entry,
+    NewEntry,
+    delivery_id,
+    open_captured,
+    raw_id,
+    read_entry,
+)
+from innkeeper.store.keys import TRIMMED, keys_of
+from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
+
+CLAIM_PERIOD_SECONDS = 14 * 86400
+MAX_APPEND_DELIVERIES = 256
+MAX_APPEND_BYTES = 1 << 20
+MAX_READ_ENTRIES = 200
+MAX_READ_BYTES = 4 << 20
+_TRIM_ENTRIES = 100
+
+
+class Appended(NamedTuple):
+    """What became of an append: stored under this id, or a duplicate of that one."""
+
+    delivery: DeliveryId
+    duplicate: bool
+
+
+class Prepared(NamedTuple):
+    """An entry made ready to be appended: encrypted, `size` bytes of it."""
+
+    delivery: DeliveryId
+    partition: int
+    arguments: list[Any]
+    size: int
+
+
+def prepare(entry: NewEntry, ring: KeyRing) -> Prepared:
+    """Encrypt an entry. Done for each alone, so that none can spoil a batch."""
+    arguments = entry.arguments(ring)
+    size = sum(len(part) for part in arguments if isinstance(part, bytes))
+    return Prepared(entry.delivery, partition_of(entry.instance), arguments, size)
+
+
+def append_command(entries: Sequence[Prepared]) -> Command:
+    """The call that appends entries of one partition."""
+    keys = keys_of(entries[0].partition)
+    arguments: list[Any] = [CLAIM_PERIOD_SECONDS, len(FIELDS)]
+    for entry in entries:
+        arguments += entry.arguments
+    return script("append").call([keys.log, keys.counts, keys.claims], arguments)
+
+
+def read_appended(entries: Sequence[Prepared], answer: list[list[Any]]) -> list[Appended]:
+    """What the append script answered, in our words."""
+    results = []
+    for entry, (stored, value) in zip(entries, answer, strict=True):
+        first = entry.delivery if stored else delivery_id(entry.partition, value)
+        results.append(Appended(first, not stored))
+    return results
+
+
+class Batch(NamedTuple):
+    """Entries behind a cursor, and the cursor they were read at."""
+
+    cursor: str
+    entries: list[Entry]
+
+
+class Log:
+    """The entries of all partitions. Every method raises StoreError, StoreUnavailable."""
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        """Use `store`; `ring` opens what is encrypted."""
+        self._store = store
+        self._ring = ring
+
+    def append(self, entry: NewEntry) -> Appended:
+        """Append one entry. The receiver has its own way, many at a time."""
+        prepared = [prepare(entry, self._ring)]
+        return read_appended(prepared, self._store.command(*append_command(prepared)))[0]
+
+    def read(self, partition: int) -> Batch:
+        """What lies behind the cursor: at most 200 entries or about 4 MiB."""
+        keys = keys_of(partition)
+        call = script("read").call(
+            [keys.log, keys.cursor], [MAX_READ_ENTRIES, MAX_READ_BYTES, FOLDED]
+        )
+        cursor, found = self._store.command(*call)
+        entries = [read_entry(partition, stream_id, values) for stream_id, *values in found]
+        return Batch(cursor.decode(), entries)
+
+    def browse(self, partition: int, *, before: str = "+", limit: int = 200) -> list[Entry]:
+        """Entries without their encrypted parts, newest first, from a stream id on."""
+        keys = keys_of(partition)
+        call = script("browse").call([keys.log, keys.outcomes], [before, limit, READABLE])
+        return [
+            read_entry(partition, stream_id, values, outcome=outcome.decode())
+            for stream_id, outcome, *values in self._store.command(*call)
+        ]
+
+    def find(self, delivery: DeliveryId) -> Entry | None:
+        """An entry by its id, with its encrypted event; None when it is not kept (any more)."""
+        partition = partition_in(delivery)
+        keys, raw = keys_of(partition), raw_id(delivery)
+        stream_id = self._stream_id(partition, raw)
+        found, outcome = self._store.batch(
+            [
+                ("XRANGE", keys.log, stream_id or "0", stream_id or "0"),
+                ("HGET", keys.outcomes, raw),
+            ]
+        )
+        if not found:
+            return None
+        values = list(found[0][1].values())[:FOLDED]
+        return read_entry(partition, found[0][0], values, outcome=(outcome or b"").decode())
+
+    def at(self, partition: int, stream_id: str) -> Entry | None:
+        """An entry by its place in the log."""
+        found = self._store.command("XRANGE", keys_of(partition).log, stream_id, stream_id)
+        if not found:
+            return None
+        return read_entry(partition, found[0][0], list(found[0][1].values())[:FOLDED])
+
+    def captured(self, entry: Entry) -> Captured:
+        """What came over the wire. Raises LookupError when it was trimmed since."""
+        partition = partition_of(entry.instance)
+        found = self._store.command(
+            "XRANGE", keys_of(partition).log, entry.stream_id, entry.stream_id
+        )
+        if not found:
+            raise LookupError(f"{entry.delivery} is no longer kept")
+        return open_captured(self._ring, partition, entry.delivery, found[0][1][b"body"])
+
+    def outcome(self, delivery: DeliveryId) -> str:
+        """What became of a delivery; empty where it waits to be folded, or is no longer kept."""
+        keys = keys_of(partition_in(delivery))
+        answer = self._store.command("HGET", keys.outcomes, raw_id(delivery))
+        return (answer or b"").decode()
+
+    def counts(self) -> dict[str, int]:
+        """accepted, duplicate, applied, dead, trimmed: entries; bytes: of the log. Of all."""
+        answers = self._store.batch([("HGETALL", keys_of(p).counts) for p in PARTITIONS])
+        totals = dict.fromkeys(("accepted", "duplicate", "applied", "dead", "trimmed", "bytes"), 0)
+        for answer in answers:
+            for name, value in answer.items():
+                totals[name.decode()] = totals.get(name.decode(), 0) + int(value)
+        return totals
+
+    def held_bytes(self) -> list[int]:
+        """How many bytes of entries each partition holds."""
+        calls = [("HGET", keys_of(partition).counts, "bytes") for partition in PARTITIONS]
+        return [int(answer or 0) for answer in self._store.batch(calls)]
+
+    def trim_is_due(self) -> bool:
+        """Whether nobody has claimed the trimming for a while."""
+        return not self._store.command("EXISTS", TRIMMED)
+
+    def claim_trim(self, seconds: int) -> bool:
+        """Take the trimming upon oneself; False if somebody did within `seconds`."""
+        return bool(self._store.command("SET", TRIMMED, 1, "NX", "EX", seconds))
+
+    def trim(self, partition: int, *, before_millis: int, most_bytes: int) -> int:
+        """Drop a slice of the oldest entries; how many went. Call again while it gives any."""
+        keys = keys_of(partition)
+        call = script("trim").call(
+            [keys.log, keys.cursor, keys.pins, keys.counts, keys.outcomes],
+            [before_millis, most_bytes, _TRIM_ENTRIES],
+        )
+        return int(self._store.command(*call))
+
+    def _stream_id(self, partition: int, raw: bytes) -> bytes | None:
+        """The own-id claim: of the period in which the delivery came, or the one after."""
+        millis = int.from_bytes(raw[:6], "big")
+        period = millis // 1000 // CLAIM_PERIOD_SECONDS
+        keys = keys_of(partition)
+        calls = [
+            ("HGET", f"{keys.claims}{period + step}:{raw[-1]:02x}", raw) for step in (0, 1, -1)
+        ]
+        return next((found for found in self._store.batch(calls) if found), None)

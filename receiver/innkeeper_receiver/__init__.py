@@ -1,0 +1,1 @@
+"""The HTTP edge: takes deliveries in, proves them, stores them, answers. Knows no worker."""

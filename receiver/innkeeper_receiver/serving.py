@@ -1,0 +1,21 @@
+"""What `innkeeper receiver` runs."""
+
+from __future__ import annotations
+
+import sys
+
+from innkeeper.config import Config
+from innkeeper.logs import set_up_logs
+from innkeeper.serving import run_app
+from innkeeper_receiver.app import Receiver
+
+_DRAIN_SECONDS = 8.0
+
+
+def serve(config: Config) -> None:
+    """Serve until a signal. Exits 1 with the reason if the store must not be used."""
+    set_up_logs("receiver")
+    receiver = Receiver(config)
+    run_app(receiver.app, config.receiver.bind, drain_seconds=_DRAIN_SECONDS)
+    if receiver.watch.refused:
+        sys.exit(f"innkeeper receiver: {receiver.watch.refused}")

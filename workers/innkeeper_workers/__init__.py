@@ -1,0 +1,1 @@
+"""The workers: RQ jobs that fold the log, do what stands in the outboxes, and sweep."""

@@ -1,0 +1,195 @@
+"""Folds a batch of entries with the machine, in memory, into one commit.
+
+Used by apply. Each `take` leaves either all of its entry in the commit or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey, Mark
+from innkeeper.lifecycle.follow_ups import idempotency_key
+from innkeeper.lifecycle.instance import Instance
+from innkeeper.lifecycle.machine import Arrival, fold
+from innkeeper.lifecycle.transitions import Happening, Transition
+from innkeeper.operations.desk import Desk
+from innkeeper.store.commit import Commit
+from innkeeper.store.dead_letters import DeadLetter, Subject
+from innkeeper.store.entry import Entry
+from innkeeper.store.outbox import LaneKind, Work, WorkKind
+from innkeeper.store.register import seal_secret, secret_field
+
+DEAD = "dead"
+"""The outcome of an entry that became a dead letter."""
+
+
+class _Secrets(NamedTuple):
+    """An instance's encrypted secrets: as they were stored, and what this batch brought."""
+
+    known: dict[str, bytes]
+    new: dict[str, bytes]
+
+
+class Folding:
+    """One batch of one partition."""
+
+    def __init__(self, desk: Desk, partition: int, cursor: str, entries: Iterable[Entry]) -> None:
+        """Read the instances that `entries` are about, in one round trip."""
+        self._desk = desk
+        self.commit = Commit(partition, cursor)
+        keys = sorted({e.instance for e in entries if e.mark is None and not e.instance.is_pseudo})
+        lines = zip(keys, desk.register.lines(keys), strict=True)
+        self._before: dict[InstanceKey, Instance | None] = {
+            key: line.instance if line else None for key, line in lines
+        }
+        self._after = dict(self._before)
+        self._secrets: dict[InstanceKey, _Secrets] = {}
+        self._outcomes: dict[DeliveryId, str] = {}
+        self.works = 0
+
+    def take(self, entry: Entry) -> str:
+        """Fold one entry; its outcome. Raises what the fold raises, leaving no trace."""
+        if entry.mark is Mark.UNDECODABLE:
+            notes = "; ".join(entry.event(self._desk.ring).notes)
+            return self.bury(entry, f"the content cannot be understood: {notes}")
+        if entry.mark is not None:
+            return self._settle(entry, entry.mark)
+        if entry.replays and self._outcome(entry.replays) not in ("", DEAD):
+            return self._repeat(entry)
+        return self._fold(entry, entry.event(self._desk.ring))
+
+    def bury(self, entry: Entry, error: str, detail: str = "") -> str:
+        """Make an entry a dead letter."""
+        letter = DeadLetter(
+            id=entry.delivery,
+            subject=Subject.ENTRY,
+            at=datetime.now(UTC),
+            instance=str(entry.instance),
+            delivery=entry.delivery,
+            entry=entry.stream_id,
+            name="entry",
+            error=error,
+            detail=detail,
+        )
+        self.commit.dead_letter(letter)
+        return self._settle(entry, DEAD)
+
+    def finish(self) -> None:
+        """Put the instances and their secrets, as the batch leaves them, into the commit."""
+        for key, after in self._after.items():
+            before = self._before[key]
+            if after is None or after == before:
+                continue
+            self.commit.instance(before, after)
+            if key in self._secrets:
+                held = self._secrets[key]
+                stored = held.known | held.new
+                fields = _secret_fields(after)
+                kept = {field: stored[field] for field in fields if field in stored}
+                self.commit.secrets(key, set(held.known), kept)
+
+    def _fold(self, entry: Entry, event: Event) -> str:
+        key, ring = entry.instance, self._desk.ring
+
+        def digest(name: str, value: Any, held: str | None) -> str:
+            return ring.digest(f"{key}\n{name}", value, held)
+
+        arrival = Arrival(
+            delivery=entry.delivery,
+            at=datetime.fromtimestamp(entry.at, UTC),
+            signer=entry.signer,
+            entry=entry.stream_id,
+        )
+        folded = fold(self._after.get(key), key, event, arrival, digest)
+        sealed = self._sealed(key, folded.instance, event, entry)
+        steps = [self._set_off(entry, happening) for happening in folded.happenings]
+        if not key.is_pseudo:
+            self._after[key] = folded.instance
+        if sealed:
+            self._secrets[key].new.update(sealed)
+        for happening, works in steps:
+            self._put(key, happening, works)
+        notes = f" ({'; '.join(event.notes)})" if event.notes else ""
+        return self._settle(entry, f"{folded.outcome}{notes}")
+
+    def _sealed(
+        self, key: InstanceKey, after: Instance | None, event: Event, entry: Entry
+    ) -> dict[str, bytes]:
+        """The event's secrets, encrypted, by field; those that the instance does not hold too."""
+        if not event.secrets or after is None:
+            return {}
+        if key not in self._secrets:
+            known = self._desk.register.sealed_secrets([key])[0]
+            self._secrets[key] = _Secrets(known, {})
+        held, sealed = self._secrets[key], {}
+        for field, (name, digest) in _secret_fields(after).items():
+            if name not in event.secrets or field in held.known or field in held.new:
+                continue
+            value = event.secrets[name]
+            if self._desk.ring.digest(f"{key}\n{name}", value, digest) == digest:
+                sealed[field] = seal_secret(self._desk.ring, key, name, value, now=entry.at)
+        return sealed
+
+    def _set_off(self, entry: Entry, happening: Transition) -> tuple[Transition, list[Work]]:
+        """What a happening sets off: work for each follow-up that wants it."""
+        key = entry.instance
+        if happening.name is Happening.HANDSHAKE:
+            names, kind, lane = ["handshake"], WorkKind.HANDSHAKE, LaneKind.PLATFORM
+        else:
+            wanting = self._desk.config.follow_ups
+            names = [f.name for f in wanting if f.wants(happening.name, key.platform, key.app)]
+            kind = WorkKind.FOLLOW_UP
+            lane = LaneKind.APP if happening.name is Happening.APP_EVENT else LaneKind.LIFECYCLE
+        ids = {n: idempotency_key(key, entry.delivery, happening.id, n) for n in names}
+        happening = replace(happening, follow_ups=ids)
+        works = [
+            Work(
+                id=id_,
+                kind=kind,
+                instance=key,
+                lane=lane,
+                name=name,
+                delivery=happening.delivery,
+                entry=entry.stream_id,
+                transition=happening,
+            )
+            for name, id_ in ids.items()
+        ]
+        return happening, works
+
+    def _repeat(self, entry: Entry) -> str:
+        """A replay of what was applied: changes nothing, and sets off again only if asked to."""
+        if entry.follow_ups:
+            register, key = self._desk.register, entry.instance
+            history = [*register.transitions(key), *register.notices(key)]
+            for happening in (h for h in history if h.delivery == entry.replays):
+                again = replace(happening, id=f"{entry.delivery}.{happening.id}", number=0)
+                self._put(key, *self._set_off(entry, again))
+        return self._settle(entry, "unchanged")
+
+    def _put(self, key: InstanceKey, happening: Transition, works: list[Work]) -> None:
+        self.commit.happening(key, happening)
+        for work in works:
+            self.commit.work(work)
+        self.works += len(works)
+
+    def _settle(self, entry: Entry, outcome: str) -> str:
+        self.commit.outcome(entry.delivery, outcome, dead=outcome == DEAD)
+        self._outcomes[entry.delivery] = outcome
+        return outcome
+
+    def _outcome(self, delivery: DeliveryId) -> str:
+        return self._outcomes.get(delivery) or self._desk.log.outcome(delivery)
+
+
+def _secret_fields(instance: Instance) -> dict[str, tuple[str, str]]:
+    """The fields of the secrets that an instance holds, with name and digest."""
+    fields = {}
+    for name, slot in instance.secrets.items():
+        for held in filter(None, (slot.current, slot.previous)):
+            fields[secret_field(name, held.digest)] = (name, held.digest)
+    return fields
