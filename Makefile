@@ -30,7 +30,7 @@ check: $(READY) ## linters, types and the direction of imports
 	$(BIN)/lint-imports
 
 bench: $(READY) ## verified deliveries a second through one receiver, beside what this machine can do
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python -m bench.receiver
 
 fmt: $(READY) ## order the imports and the layout of the code
 	$(BIN)/ruff check --fix-only .

@@ -136,6 +136,7 @@ def _fold_facts(known: Instance, event: Event, arrival: Arrival, digest: Digest)
     after = replace(
         after,
         offering=after.offering or event.offering,
+        node_id=after.node_id or event.node_id,
         status=status_of(after),
         entry=arrival.entry,
     )

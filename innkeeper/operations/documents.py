@@ -5,7 +5,7 @@ Used by the console, and for the bodies of posted follow-ups. No secret is ever 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import UNSET
@@ -77,6 +77,11 @@ def transition_document(transition: Transition) -> dict[str, Any]:
 def rfc3339(moment: datetime) -> str:
     """A time as RFC 3339 in UTC, with a `Z`, to the microsecond."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds_utc(seconds: float) -> datetime:
+    """A time that the log gives in seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _flag(flag: Flag) -> bool | None:

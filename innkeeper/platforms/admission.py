@@ -8,7 +8,6 @@ normalises, in this order. The receiver and `rejected retry` call them.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +16,8 @@ from innkeeper.lifecycle.events import Event, InstanceKey, Mark
 
 CLAIM_LIFETIME_SECONDS = 14 * 86400
 """How long a claim lives at least; what is issued earlier is stopped by order keys alone."""
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,10 +79,13 @@ class NotUnderstood(Exception):
     """Authentic, but its content cannot be understood: to be kept and dead-lettered."""
 
 
-def check_text(document: Any) -> None:
-    """Raises NotUnderstood for what no UTF-8 can hold: lone surrogates, escaped in JSON."""
+def canonical_json(document: Any) -> bytes:
+    """The one text of a JSON document: names in order, no spaces.
+
+    Raises NotUnderstood for what no UTF-8 can hold: lone surrogates, which JSON may escape.
+    """
     try:
-        json.dumps(document, ensure_ascii=False).encode()
+        return _encode(document)
     except UnicodeEncodeError:
         raise NotUnderstood("it holds lone surrogates") from None
 

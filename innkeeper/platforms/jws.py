@@ -29,6 +29,8 @@ SLOW_ALGORITHMS = frozenset({"ES384", "ES512"})
 """A verification takes about 0.35 ms: the receiver does these in a thread."""
 LEEWAY_SECONDS = 60
 MAX_TOKEN_CHARACTERS = 1 << 20
+MAX_DEPTH = 200
+"""How deep JSON may nest: far less than any coder takes, so that what was read can be stored."""
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "ES256": ec.SECP256R1,
@@ -175,13 +177,30 @@ def moment(claims: dict[str, Any], name: str) -> float | None:
 
 
 def strict_json(data: bytes) -> Any:
-    """Decode JSON. Raises ValueError, for bad UTF-8, repeated names and NaN too."""
+    """Decode JSON. Raises ValueError, for bad UTF-8, repeated names, NaN and deep nesting too."""
     try:
-        return json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        document = _json.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(document):
+        raise ValueError("nested too deeply")
+    return document
+
+
+def _is_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inner = (each for outer in level for each in _inside(outer))
+        level = [each for each in inner if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(outer: Any) -> Iterable[Any]:
+    if isinstance(outer, dict):
+        return outer.values()
+    return outer if isinstance(outer, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -193,6 +212,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_json = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 @lru_cache(maxsize=1024)

@@ -30,6 +30,7 @@ class Commit:
         self._keys = keys_of(partition)
         self._expected = cursor
         self._operations: list[tuple[Any, ...]] = []
+        self._outcomes: list[Any] = []
         self._counts: dict[str, int] = {}
 
     def instance(self, before: Instance | None, after: Instance) -> None:
@@ -77,7 +78,7 @@ class Commit:
 
     def outcome(self, delivery: DeliveryId, outcome: str, *, dead: bool = False) -> None:
         """Note what became of an entry."""
-        self._call("HSET", self._keys.outcomes, raw_id(delivery), outcome)
+        self._outcomes += raw_id(delivery), outcome
         counter = "dead" if dead else "applied"
         self._counts[counter] = self._counts.get(counter, 0) + 1
 
@@ -98,6 +99,8 @@ class Commit:
         Raises StoreError, StoreUnavailable.
         """
         keys = self._keys
+        if self._outcomes:
+            self._call("HSET", keys.outcomes, *self._outcomes)
         for counter, number in self._counts.items():
             self._call("HINCRBY", keys.counts, counter, number)
         parts = [part for operation in self._operations for part in (len(operation), *operation)]

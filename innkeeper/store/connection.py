@@ -49,7 +49,8 @@ def script(name: str) -> Script:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Errors of the client's, as ours: StoreError, StoreUnavailable."""
     try:
         yield
     except (ConnectionError, TimeoutError, BusyLoadingError, OSError) as error:
@@ -83,7 +84,9 @@ class Store:
     def __init__(self, url: str, *, timeout_seconds: float = 5.0) -> None:
         """Prepare a pool for `url` (redis, rediss or unix); nothing is connected yet."""
         self.url = url
-        self.redis: Any = redis.Redis.from_url(url, socket_timeout=timeout_seconds)
+        self.redis: Any = redis.Redis.from_url(
+            url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
+        )
 
     def command(self, *command: Any) -> Any:
         """Run one command. Raises StoreError, StoreUnavailable."""
@@ -102,7 +105,7 @@ class Store:
 
     def attempt(self, commands: Sequence[Command]) -> list[Any]:
         """As `batch`, but a command's error stands in its place as a StoreError."""
-        with _translated():
+        with translated():
             answers = self._send(commands)
             unknown = _unknown_scripts(commands, answers)
             if unknown:
@@ -129,7 +132,9 @@ class AsyncStore:
 
     def __init__(self, url: str, *, timeout_seconds: float = 1.5) -> None:
         """Prepare a pool for `url`; nothing is connected yet."""
-        self.redis: Any = redis.asyncio.Redis.from_url(url, socket_timeout=timeout_seconds)
+        self.redis: Any = redis.asyncio.Redis.from_url(
+            url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
+        )
 
     async def command(self, *command: Any) -> Any:
         """Run one command. Raises StoreError, StoreUnavailable."""
@@ -140,7 +145,7 @@ class AsyncStore:
 
     async def attempt(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands in one round trip; an error stands in its command's place."""
-        with _translated():
+        with translated():
             answers = await self._send(commands)
             unknown = _unknown_scripts(commands, answers)
             if unknown:

@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from innkeeper.lifecycle.events import DeliveryId
-from innkeeper.store.connection import Store
+from innkeeper.store.connection import Command, Store
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import PARTITIONS, partition_in
 
@@ -58,11 +58,14 @@ class DeadLetters:
 
     def newest(self, limit: int, *, before: tuple[int, str] | None = None) -> list[DeadLetter]:
         """The newest ones, at most `limit`; older than `before` (milliseconds and id)."""
-        top = before[0] if before else "+inf"
-        calls = [
-            ("ZRANGE", keys_of(p).dead, top, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + 1)
+        top = f"({before[0]}" if before else "+inf"
+        calls: list[Command] = [
+            ("ZRANGE", keys_of(p).dead, top, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit)
             for p in PARTITIONS
         ]
+        if before:
+            # A whole batch may have died within one millisecond.
+            calls += [("ZRANGE", keys_of(p).dead, *before[:1] * 2, "BYSCORE") for p in PARTITIONS]
         ids = [id_.decode() for answer in self._store.batch(calls) for id_ in answer]
         letters = [letter for letter in self._records(ids) if letter]
         letters.sort(key=position, reverse=True)

@@ -23,8 +23,8 @@ FIELDS = ("id", "at", "instance", "source", "signer", "order", "sizes", "marks",
 READABLE = FIELDS.index("event")
 FOLDED = FIELDS.index("body")
 _EVENT, _BODY = "event", "body"
-_events = msgspec.msgpack.Decoder(Event)
-_encoder = msgspec.msgpack.Encoder()
+# JSON, since an event holds what came as JSON: msgpack has no number beyond 64 bits.
+_events = msgspec.json.Decoder(Event)
 
 
 class EntrySource(StrEnum):
@@ -78,13 +78,13 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
         size = len(self.captured.body)
         order = str(event.order) if event.order else ""
         return (
-            int(self.at * 1000), str(self.instance), self.source, self.signer, order, size,
+            int(self.at * 1000), str(self.instance).encode(), self.source, self.signer, order, size,
             " ".join(filter(None, marks)),
         )  # fmt: skip
 
     def _sealed(self, ring: KeyRing) -> tuple[bytes, bytes]:
         partition = partition_of(self.instance)
-        event, captured = _encoder.encode(self.event), _encoder.encode(self.captured)
+        event, captured = msgspec.json.encode(self.event), msgspec.msgpack.encode(self.captured)
         return (
             ring.seal(_EVENT, partition, self.delivery, event, now=self.at),
             ring.seal(_BODY, partition, self.delivery, captured, now=self.at),
@@ -163,8 +163,11 @@ def new_delivery_id(instance: InstanceKey, *, now: float | None = None) -> Deliv
 
 
 def raw_id(delivery: DeliveryId) -> bytes:
-    """The 16 bytes under which scripts know a delivery."""
-    return bytes.fromhex(delivery.partition("-")[2].replace("-", ""))
+    """The 16 bytes under which scripts know a delivery. Raises ValueError for what is no id."""
+    raw = bytes.fromhex(delivery.partition("-")[2].replace("-", ""))
+    if len(raw) != 16:
+        raise ValueError(f"no such id: {delivery:.80}")
+    return raw
 
 
 def delivery_id(partition: int, raw: bytes) -> DeliveryId:

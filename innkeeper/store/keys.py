@@ -30,8 +30,8 @@ class PartitionKeys:
         self.counts = prefix + "counts"
         """hash: accepted, duplicate, applied, dead, trimmed (entries); bytes (of the log)."""
         self.claims = prefix + "claims:"
-        """+ period:bucket, hash: claim to the id of the delivery that holds it; own id to stream
-        id. A period is 14 days; a bucket is dropped whole a period after its end."""
+        """+ period, hash: claim to the id of the delivery that holds it; own id to stream id. A
+        period is 14 days, and is dropped whole a period after its end."""
         self.outcomes = prefix + "outcomes"
         """hash: delivery (16 bytes) to what became of it, as long as its entry is kept."""
         self.trouble = prefix + "trouble"

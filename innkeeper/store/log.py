@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from innkeeper.lifecycle.events import DeliveryId
@@ -104,11 +104,28 @@ class Log:
 
     def browse(self, partition: int, *, before: str = "+", limit: int = 200) -> list[Entry]:
         """Entries without their encrypted parts, newest first, from a stream id on."""
-        keys = keys_of(partition)
-        call = script("browse").call([keys.log, keys.outcomes], [before, limit, READABLE])
+        return self.slices({partition: before}, limit=limit)[0]
+
+    def slices(
+        self, starts: Mapping[int, str], *, limit: int, oldest_first: bool = False
+    ) -> list[list[Entry]]:
+        """Of each partition the first entries from a stream id on, without encrypted parts.
+
+        `starts`: partition to stream id; `(` before one leaves it out, `+` and `-` are the ends.
+        """
+        calls = []
+        for partition, start in starts.items():
+            keys = keys_of(partition)
+            way = "oldest" if oldest_first else ""
+            arguments = [start, limit, READABLE, way]
+            calls.append(script("browse").call([keys.log, keys.outcomes], arguments))
+        answers = zip(starts, self._store.batch(calls), strict=True)
         return [
-            read_entry(partition, stream_id, values, outcome=outcome.decode())
-            for stream_id, outcome, *values in self._store.command(*call)
+            [
+                read_entry(partition, stream_id, values, outcome=outcome.decode())
+                for stream_id, outcome, *values in answer
+            ]
+            for partition, answer in answers
         ]
 
     def find(self, delivery: DeliveryId) -> Entry | None:
@@ -186,7 +203,5 @@ class Log:
         millis = int.from_bytes(raw[:6], "big")
         period = millis // 1000 // CLAIM_PERIOD_SECONDS
         keys = keys_of(partition)
-        calls = [
-            ("HGET", f"{keys.claims}{period + step}:{raw[-1]:02x}", raw) for step in (0, 1, -1)
-        ]
+        calls = [("HGET", f"{keys.claims}{period + step}", raw) for step in (0, 1, -1)]
         return next((found for found in self._store.batch(calls) if found), None)

@@ -15,7 +15,7 @@ import msgspec
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
 from innkeeper.lifecycle.transitions import Transition
 from innkeeper.store.connection import Store, script
-from innkeeper.store.dead_letters import DeadLetter, Subject
+from innkeeper.store.dead_letters import DeadLetter, Subject, position
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
 
@@ -75,7 +75,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def bell(self) -> str:
         """Whom to ring for it."""
-        return "marketplaces" if self.lane is LaneKind.PLATFORM else "perform"
+        return _bell_of(self.lane)
 
 
 class WorkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,14 @@ class Taken(NamedTuple):
     fence: int
     state: WorkState
     more: bool
+
+
+class LaneState(NamedTuple):
+    """How a lane stands: how much work is in it, when its head is due, which work blocks it."""
+
+    length: int
+    due_at: datetime | None
+    blocked_by: str | None
 
 
 class Probe(NamedTuple):
@@ -201,6 +209,24 @@ class Outbox:
         answers = self._store.batch([("HGETALL", keys.work + id_) for id_ in ids]) if ids else []
         return {id_: _state(answer) for id_, answer in zip(ids, answers, strict=True) if answer}
 
+    def lanes(self, instance: InstanceKey) -> dict[LaneKind, LaneState]:
+        """How an instance's lanes stand; those without work are left out."""
+        keys, found = keys_of(partition_of(instance)), {}
+        for kind in LaneKind:
+            lane = Lane(instance, kind).name
+            bell = _bell_of(kind)
+            length, due, blocked = self._store.batch(
+                [
+                    ("LLEN", keys.queue + lane),
+                    ("ZSCORE", keys.due + bell, lane),
+                    ("HGET", keys.lane + lane, "blocked"),
+                ]
+            )
+            if length:
+                due_at = _millis(due) if due is not None else None
+                found[kind] = LaneState(length, due_at, blocked.decode() if blocked else None)
+        return found
+
     def waiting(self) -> int:
         """How many pieces of work are unfinished or dead."""
         return sum(self._store.batch([("ZCARD", keys_of(p).pins) for p in PARTITIONS]))
@@ -224,7 +250,8 @@ class Outbox:
             ],
             [
                 taken.lane, taken.fence, work.id, verdict, int(delay_seconds * 1000), error,
-                letter.id if letter else "", record, int(block), KEEP_SECONDS,
+                letter.id if letter else "", record, position(letter)[0] if letter else 0,
+                int(block), KEEP_SECONDS,
             ],
         )  # fmt: skip
         return bool(self._store.command(*call))
@@ -242,5 +269,9 @@ def _state(fields: dict[bytes, Any]) -> WorkState:
     )
 
 
-def _millis(value: bytes) -> datetime:
+def _bell_of(kind: LaneKind) -> str:
+    return "marketplaces" if kind is LaneKind.PLATFORM else "perform"
+
+
+def _millis(value: bytes | float) -> datetime:
     return datetime.fromtimestamp(int(value) / 1000, UTC)

@@ -19,6 +19,7 @@ TAGS = (
 )
 # fmt: on
 PARTITIONS = range(len(TAGS))
+_BY_NUMBER = {str(number): number for number in PARTITIONS}
 
 
 def partition_of(key: InstanceKey) -> int:
@@ -33,6 +34,6 @@ def partition_in(name: DeliveryId | str) -> int:
     Raises ValueError where none does.
     """
     number, dash, rest = name.partition("-")
-    if not (dash and rest and number.isascii() and number.isdigit() and int(number) in PARTITIONS):
+    if not (dash and rest and number in _BY_NUMBER):
         raise ValueError(f"no such id: {name:.80}")
-    return int(number)
+    return _BY_NUMBER[number]

@@ -98,6 +98,11 @@ class Register:
             calls.append(("ZRANGE", name, first, last, *options, "LIMIT", 0, limit, *scores))
         return [_members(answer, by_score=by_score) for answer in self._store.batch(calls)]
 
+    def clock(self) -> int:
+        """The store's time, from which `created` and `updated` are, in microseconds."""
+        seconds, rest = self._store.command("TIME")
+        return int(seconds) * 1_000_000 + int(rest)
+
     def count(self) -> int:
         """How many instances there are, removed ones too."""
         return sum(self._store.batch([("ZCARD", keys_of(p).by_id) for p in PARTITIONS]))

@@ -54,18 +54,22 @@ class Receiver:
         self._refusals = Refusals(self._store, ring)
         self.watch = StoreWatch(self._store, store_url(config), self._keys.forget)
         hook = Hook(config, ring, self._appender, self._keys, self._refusals, self._figures)
-        posted: dict[str, Any] = {"methods": ["POST"], "max_body_size": config.receiver.max_body}
         self.app = Starlette(
             routes=[
-                Route("/hooks/{platform}/{name}", hook.__call__, **posted),
-                Route("/hooks/{platform}", hook.__call__, **posted),
+                Route("/hooks/{platform}/{name}", hook.__call__, methods=["POST"]),
+                Route("/hooks/{platform}", hook.__call__, methods=["POST"]),
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
                 Route("/metrics", self._metrics),
             ],
-            exception_handlers={HTTPException: answers.on_http_exception},
+            exception_handlers={
+                HTTPException: answers.on_http_exception,
+                Exception: answers.on_http_exception,
+            },
             lifespan=self._lifespan,
         )
+        # A slash too many is another path, and no sender follows a redirect.
+        self.app.router.redirect_slashes = False
 
     def _fetch(self, issuer: str, algorithm: str | None, audience: str | None) -> Any:
         return fetch_keys(self._outgoing, issuer, algorithm=algorithm, audience=audience)

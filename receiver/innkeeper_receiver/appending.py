@@ -84,12 +84,13 @@ class Appender:
         if len(group) == 1:
             _fail(group, error)
             return
-        for one in group:
+        for at, one in enumerate(group):
             try:
                 (answer,) = await self._store.attempt([append_command([one.entry])])
-            except StoreUnavailable as gone:
-                answer = gone
-            if isinstance(answer, Exception):
+            except (StoreUnavailable, StoreError) as gone:
+                _fail(group[at:], gone)  # they shall not wait for a time-out each
+                return
+            if isinstance(answer, StoreError):
                 _fail([one], answer)
             else:
                 _tell([one], read_appended([one.entry], answer))

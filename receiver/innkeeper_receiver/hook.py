@@ -27,6 +27,7 @@ from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.rejected import Refusal
 from innkeeper_receiver import answers
 from innkeeper_receiver.appending import Appender
+from innkeeper_receiver.bodies import TooLarge, read_body
 from innkeeper_receiver.callers import caller_of, is_within, networks
 from innkeeper_receiver.discovery import KeysUnavailable
 from innkeeper_receiver.figures import Figures
@@ -96,11 +97,15 @@ class Hook:
             told.platform = told.platform if inbound else "-"
             return answers.problem(404)
         told.app = app.name if app else "-"
-        if request.headers.get("content-encoding", "identity") != "identity":
+        if _is_compressed(request):
             return answers.problem(415)
+        bounds = self._config.receiver
         try:
-            async with asyncio.timeout(self._config.receiver.body_within):
-                body = await request.body()
+            body = await read_body(
+                request, most_bytes=bounds.max_body, within_seconds=bounds.body_within
+            )
+        except TooLarge:
+            return answers.problem(413, headers={"connection": "close"})
         except TimeoutError:
             return answers.problem(408, headers={"connection": "close"})
         except ClientDisconnect:
@@ -129,6 +134,8 @@ class Hook:
         opened = inbound.open_request(asked, app)
         self._check_caller(request, app)
         admitted = await self._prove(inbound, opened, now)
+        # The body may name another app than the path.
+        self._check_caller(request, self._config.app(told.platform, admitted.instance.app))
         told.app, told.instance = admitted.instance.app, str(admitted.instance)
         told.type, told.mark = admitted.event.type[:200], admitted.mark
         entry = NewEntry(
@@ -192,6 +199,11 @@ class Hook:
         else:
             credentials = {getattr(other, "credential", None) for other in self._config.apps}
         return answers.refused(basic=any(isinstance(one, Basic) for one in credentials))
+
+
+def _is_compressed(request: Request) -> bool:
+    stated = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    return any(encoding.strip() not in ("", "identity") for encoding in stated)
 
 
 def _request(request: Request, platform: str, name: str | None, body: bytes) -> admission.Request:

@@ -12,6 +12,7 @@ KEYS = st.builds(OrderKey, st.sampled_from(OrderKind), st.integers(0, 5))
 
 
 def key(text: str) -> OrderKey:
+    """The key that is written so."""
     kind, _, value = text.partition(":")
     return OrderKey(OrderKind(kind), int(value))
 
@@ -32,7 +33,7 @@ def key(text: str) -> OrderKey:
 )
 def test_only_keys_of_one_kind_are_compared(stated, known, expected):
     """Two keys have an order where they are of one kind, and only there."""
-    assert expected is compare(stated and key(stated), known and key(known))
+    assert compare(stated and key(stated), known and key(known)) is expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_only_keys_of_one_kind_are_compared(stated, known, expected):
 )
 def test_a_key_is_replaced_by_one_of_the_same_or_a_better_kind(stated, known, expected):
     """A fact's key never falls to a worse kind, nor back within its own."""
-    assert key(expected) == better(stated and key(stated), known and key(known))
+    assert better(stated and key(stated), known and key(known)) == key(expected)
 
 
 def test_no_keys_make_no_key():
@@ -67,7 +68,7 @@ def test_comparing_is_antisymmetric(left, right):
     """What is newer seen from one side is older seen from the other."""
     opposite = {Order.NEWER: Order.OLDER, Order.OLDER: Order.NEWER}
     seen = compare(left, right)
-    assert opposite.get(seen, seen) is compare(right, left)
+    assert compare(right, left) is opposite.get(seen, seen)
 
 
 @pytest.mark.parametrize(
@@ -83,15 +84,15 @@ def test_comparing_is_antisymmetric(left, right):
 )
 def test_a_floor_holds_down_what_lies_at_or_under_it(stated, floor, expected):
     """At a removal's own key counts as under it; what cannot be compared is not held down."""
-    assert expected is below(stated and key(stated), floor and key(floor))
+    assert below(stated and key(stated), floor and key(floor)) is expected
 
 
 @pytest.mark.parametrize("kind", OrderKind)
 def test_the_time_of_an_attempt_proves_no_change(kind):
     """Every kind of key but `issued` shows that a change is later."""
-    assert (kind is not OrderKind.ISSUED) is OrderKey(kind, 1).proves_change
+    assert OrderKey(kind, 1).proves_change is (kind is not OrderKind.ISSUED)
 
 
 def test_a_key_is_written_as_kind_and_number():
     """Operators read `audit:48289`."""
-    assert "audit:48289" == str(OrderKey(OrderKind.AUDIT, 48289))
+    assert str(OrderKey(OrderKind.AUDIT, 48289)) == "audit:48289"

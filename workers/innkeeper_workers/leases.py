@@ -44,9 +44,11 @@ def held(
     watcher.start()
     signal.setitimer(signal.ITIMER_REAL, limit_seconds)
     try:
-        yield
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # the alarm may come just here, too
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         ended.set()
         watcher.join()
@@ -67,8 +69,10 @@ def _watch(
     while not ended.wait(min(_RENEW_SECONDS, left)):
         left -= _RENEW_SECONDS
         if left <= 0:
-            on_hang()
-            os._exit(1)
+            try:
+                on_hang()
+            finally:
+                os._exit(1)
         try:
             if not outbox.renew(taken):
                 log.warning("lease.lost", lane=taken.lane, work=taken.state.work.id)

@@ -94,7 +94,8 @@ class Performing:
             # Nothing is wrong with the work: it waits until the key is in the ring again.
             text = f"MissingKey: {error}"
             return _settled(outbox.later(taken, _MISSING_KEY_SECONDS, text), "later"), text
-        except (Exception, TimeIsUp) as error:
+        except BaseException as error:
+            # TimeIsUp, and whatever a follow-up raises: sys.exit() fails like anything else.
             return self._failed(taken, error, block=block)
         return _settled(outbox.done(taken), "done"), ""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -29,7 +31,7 @@ def redacted(text: str, config: Config, secrets: Any = None) -> str:
 
     `secrets`: any JSON value; every text in it is taken out. The end is kept of what is too long.
     """
-    values = {*_texts(secrets), *_configured(config)}
+    values = {*_texts(secrets), *_texts(list(_configured(config)))}
     for value in sorted((v for v in values if len(v) >= _SHORTEST), key=len, reverse=True):
         text = text.replace(value, REDACTED)
     return _SHAPES.sub(REDACTED, text)[-_MAX_CHARACTERS:]
@@ -37,6 +39,7 @@ def redacted(text: str, config: Config, secrets: Any = None) -> str:
 
 def _configured(config: Config) -> Iterator[str]:
     yield from config.api_tokens
+    yield from (base64.b64encode(key).decode() for key in config.secret_keys)
     if config.secrets_token:
         yield config.secrets_token
     for follow_up in config.follow_ups:
@@ -50,8 +53,11 @@ def _configured(config: Config) -> Iterator[str]:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
+        # As it is, and as JSON, a traceback and a URL write it.
         yield value
         yield msgspec.json.encode(value).decode()[1:-1]
+        yield repr(value)[1:-1]
+        yield quote(value, safe="")
     elif isinstance(value, dict):
         for one in value.values():
             yield from _texts(one)

@@ -27,18 +27,21 @@ _MAINTENANCE_SECONDS = 20
 _WORKER_TTL_SECONDS = 30
 
 
-class _FinishesFirst:
+class _OurWorker:
     """Stops after the job at hand. A second signal, which may well come, changes nothing."""
+
+    max_connection_wait_time = 1.0
+    """Seconds between looks for a queue server that is away; RQ's own grow to a minute."""
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Go on finishing: whoever cannot wait has SIGKILL."""
 
 
-class InProcessWorker(_FinishesFirst, SimpleWorker):
+class InProcessWorker(_OurWorker, SimpleWorker):
     """Runs jobs in its own process: for our own code."""
 
 
-class ForkingWorker(_FinishesFirst, Worker):
+class ForkingWorker(_OurWorker, Worker):
     """Runs each job in a child: for the vendor's code."""
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:

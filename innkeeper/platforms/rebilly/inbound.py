@@ -11,7 +11,7 @@ import binascii
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -32,7 +32,7 @@ from innkeeper.platforms.admission import (
     NotUnderstood,
     Opened,
     Request,
-    check_text,
+    canonical_json,
 )
 
 PLATFORM = "rebilly"
@@ -66,10 +66,45 @@ def admit(
     # About an app that nobody has configured, only a credential shows that the marketplace speaks.
     proving = [other for other in own if not isinstance(other.credential, NoCredential)]
     app = verify(opened.request, [app] if app else proving)
+    return _normalised(opened, app, routed=routed)
+
+
+def reread(request: Request, app: RebillyApp | None, apps: Sequence[App], now: float) -> Admitted:
+    """What a kept delivery says today: no credential is checked, all else holds as in `admit`.
+
+    For operators' replays. Raises Malformed, Rejected.
+    """
+    opened = open_request(request, app)
+    found, routed = _addressed(opened, apps)
+    return _normalised(opened, found, routed=routed)
+
+
+def credential_of(opened: Opened, apps: Sequence[App]) -> dict[str, str]:
+    """The header with which the marketplace proves itself today; empty where it bears none."""
+    credential = _addressed(opened, apps)[0].credential
+    if isinstance(credential, Header):
+        return {credential.name.lower(): credential.value}
+    if isinstance(credential, Basic):
+        pair = f"{credential.username}:{credential.password}".encode()
+        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return {}
+
+
+def _addressed(opened: Opened, apps: Sequence[App]) -> tuple[RebillyApp, bool]:
+    """The app that a delivery is about, or else any of the marketplace's. Raises Rejected."""
+    own = [app for app in apps if isinstance(app, RebillyApp)]
+    app, routed = _routed(opened.app, _application_id(opened.content), own)
+    if app is None and not own:
+        raise Rejected(Reason.NOT_ENTITLED, "no app of the marketplace is configured")
+    return app or own[0], routed
+
+
+def _normalised(opened: Opened, app: RebillyApp, *, routed: bool) -> Admitted:
+    body: dict[str, Any] = opened.content
     mark: Mark | None = None if routed else Mark.UNROUTED
     instance = InstanceKey.pseudo(PLATFORM, app.name)
     try:
-        check_text(body)
+        canonical_json(body)
         event = _event(body, opened.request.query, app)
         if event.kind is EventKind.OTHER:
             mark = mark or Mark.IGNORED
@@ -136,8 +171,7 @@ def _routed(
 def _event(body: dict[str, Any], query: str, app: RebillyApp) -> Event:
     event_type = body.get("eventType")
     if event_type is None:
-        said = parse_qs(query, max_num_fields=64).get("event", [])
-        event_type = _IN_QUERY.get(said[0]) if len(said) == 1 else None
+        event_type = _said_in(query)
     if not isinstance(event_type, str):
         raise NotUnderstood("neither eventType nor ?event= says what happened")
     if event_type not in (ENABLED, DISABLED):
@@ -163,6 +197,14 @@ def _event(body: dict[str, Any], query: str, app: RebillyApp) -> Event:
     )
 
 
+def _said_in(query: str) -> str | None:
+    try:
+        said = parse_qs(query, max_num_fields=64).get("event", [])
+    except ValueError:
+        return None
+    return _IN_QUERY.get(said[0]) if len(said) == 1 else None
+
+
 def _application_id(body: dict[str, Any]) -> str | None:
     stated = body.get("applicationId", _embedded(body, "application").get("id"))
     return stated if isinstance(stated, str) else None
@@ -186,6 +228,7 @@ def _order(updated: Any) -> OrderKey | None:
     """The time of the instance's last change, in microseconds; None where it cannot be read."""
     try:
         moment = datetime.fromisoformat(updated)
-        return OrderKey(OrderKind.UPDATED, round(moment.timestamp() * 1_000_000))
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return OrderKey(OrderKind.UPDATED, round(aware.timestamp() * 1_000_000))
     except (TypeError, ValueError, OverflowError):
         return None

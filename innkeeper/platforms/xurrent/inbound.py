@@ -7,7 +7,6 @@ then decode, then look at who may say what, then normalise.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -25,7 +24,7 @@ from innkeeper.platforms.admission import (
     Opened,
     Request,
     Wanted,
-    check_text,
+    canonical_json,
     claim,
 )
 from innkeeper.platforms.xurrent import issuer, normalise
@@ -49,11 +48,13 @@ MAY_SAY = {
 provider, types that nothing handles are kept as well, outside the instances' own names."""
 
 _OWN_NAMES = ("app_instance.", "integration_instance.", normalise.APP_EVENT)
-_DELIVERY_HEADERS = (
-    "x-xurrent-delivery",
-    "x-xurrent-delivery-origin",
-    "x-4me-delivery",
-    "x-4me-delivery-origin",
+_DELIVERY_HEADERS = frozenset(
+    {
+        "x-xurrent-delivery",
+        "x-xurrent-delivery-origin",
+        "x-4me-delivery",
+        "x-4me-delivery-origin",
+    }
 )
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
@@ -93,8 +94,33 @@ def admit(
 
     `now` in seconds since the epoch. Raises Rejected.
     """
-    proven = verify(opened, policies, now)
-    data = proven.claims.get("data")
+    return _normalised(opened.request, verify(opened, policies, now), apps, now)
+
+
+def reread(request: Request, app: XurrentApp, apps: Sequence[App], now: float) -> Admitted:
+    """What a kept delivery says today: no signature is checked, all else holds as in `admit`.
+
+    For operators' replays. Raises Malformed, Rejected.
+    """
+    opened = open_request(request, app)
+    claims = jws.claims_of(opened.content)
+    customer = opened.wanted.account if opened.wanted else None
+    signer = Signer.PROVIDER if customer is None else Signer.CUSTOMER
+    stated = claims.get("iss")
+    if not isinstance(stated, str):
+        raise Rejected(Reason.WRONG_ISSUER, "iss is no text")
+    account = app.account if customer is None else customer
+    proven = _Proven(app, signer, account, stated, claims, "operator")
+    return _normalised(request, proven, apps, now)
+
+
+def credential_of(opened: Opened, apps: Sequence[App]) -> dict[str, str]:
+    """The header with which the marketplace proves itself: none, it signs."""
+    return {}
+
+
+def _normalised(request: Request, proven: _Proven, apps: Sequence[App], now: float) -> Admitted:
+    data, canonical = proven.claims.get("data"), b""
     try:
         if not isinstance(data, dict):
             raise NotUnderstood("data is no object")
@@ -102,8 +128,8 @@ def admit(
         if not isinstance(data.get("event"), str):
             raise NotUnderstood("event is no text")
         entitle(proven.signer, normalise.present_name(data["event"]))
+        canonical = canonical_json(data)
         instance, event, mark = _content(data, proven, apps, now)
-        check_text(data)
     except NotUnderstood as error:
         instance = InstanceKey.pseudo(PLATFORM, proven.app.name)
         event = Event(type="unknown", kind=EventKind.OTHER, notes=(str(error),))
@@ -112,7 +138,7 @@ def admit(
         instance=instance,
         event=event,
         mark=mark,
-        claims=_claims(opened.request, proven, instance, data),
+        claims=_claims(request, proven, instance, canonical),
         expires_at=jws.moment(proven.claims, "exp"),
         signer=proven.fingerprint,
     )
@@ -234,7 +260,7 @@ def _stated_account(query: str) -> str | None:
 
 
 def _claims(
-    request: Request, proven: _Proven, instance: InstanceKey, data: Any
+    request: Request, proven: _Proven, instance: InstanceKey, canonical: bytes
 ) -> tuple[bytes, ...]:
     """What makes another delivery the same one: signed ids first, then the platform's own.
 
@@ -243,14 +269,12 @@ def _claims(
     named: list[tuple[str, str]] = []
     if proven.claims.get("jti"):
         named.append(("jti", proven.claims["jti"]))
-    payload = data.get("payload") if isinstance(data, dict) else None
+    payload = proven.claims["data"].get("payload") if canonical else None
     if isinstance(payload, dict) and payload.get("audit_line_id") is not None:
         # A retry that is signed anew has the same data, while one change may send several
         # secrets-updates under one audit line.
-        canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-        named.append(("data", hashlib.sha256(canonical.encode()).hexdigest()))
-    for header in _DELIVERY_HEADERS:
-        value = request.header(header)
-        if value and _DELIVERY_ID.match(value):
+        named.append(("data", hashlib.sha256(canonical).hexdigest()))
+    for header, value in request.headers:
+        if header in _DELIVERY_HEADERS and _DELIVERY_ID.match(value):
             named.append(("delivery", value.lower()))
     return tuple(dict.fromkeys(claim(instance, proven.issuer, *pair) for pair in named))

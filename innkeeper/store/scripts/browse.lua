@@ -1,7 +1,10 @@
--- A slice of a partition's log without its encrypted parts, newest first.
--- KEYS: log, outcomes    ARGV: start (stream id, or '+'), most entries, readable fields (the first)
+-- A slice of a partition's log without its encrypted parts, newest first, or oldest first.
+-- KEYS: log, outcomes
+-- ARGV: start (stream id, '+' or '-'), most entries, readable fields (the first), 'oldest' or ''
 -- Gives {{stream id, outcome or '', value…}…}.
-local slice = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', ARGV[2])
+local command, to = 'XREVRANGE', '-'
+if ARGV[4] == 'oldest' then command, to = 'XRANGE', '+' end
+local slice = redis.call(command, KEYS[1], ARGV[1], to, 'COUNT', ARGV[2])
 local found = {}
 for i = 1, #slice do
   local fields = slice[i][2]

@@ -12,15 +12,16 @@ local micros = string.format('%.0f', tonumber(time[1]) * 1e6 + tonumber(time[2])
 local millis = string.format('%.0f', tonumber(time[1]) * 1e3 + math.floor(tonumber(time[2]) / 1e3))
 
 local function instance(_, key, name, record, before, status, changed)
-  redis.call('HSET', key, 'record', record)
-  local created = redis.call('HSETNX', key, 'created', micros) == 1
+  local created = before == '' and redis.call('HSETNX', key, 'created', micros) == 1
   if created then
     redis.call('ZADD', KEYS[3], 0, name)
     redis.call('ZADD', KEYS[4], micros, name)
   end
   if created or changed == '1' then
-    redis.call('HSET', key, 'updated', micros)
+    redis.call('HSET', key, 'record', record, 'updated', micros)
     redis.call('ZADD', KEYS[5], micros, name)
+  else
+    redis.call('HSET', key, 'record', record)
   end
   if before ~= status then
     if before ~= '' then redis.call('ZREM', KEYS[6] .. before, name) end

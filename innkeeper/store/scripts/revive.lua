@@ -19,7 +19,9 @@ else
   redis.call('ZREM', KEYS[5], id)
   if blocks then redis.call('LPOP', KEYS[3]) end
 end
-if redis.call('LLEN', KEYS[3]) > 0 and redis.call('HEXISTS', KEYS[2], 'blocked') == 0 then
+if redis.call('LLEN', KEYS[3]) == 0 then
+  redis.call('DEL', KEYS[2])
+elseif redis.call('HEXISTS', KEYS[2], 'blocked') == 0 then
   redis.call('ZADD', KEYS[1], 'NX', millis, lane)
 end
 return 1

