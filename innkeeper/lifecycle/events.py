@@ -133,12 +133,25 @@ class SigningPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     issuer: str | None = None
 
 
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """That an event was read back from the marketplace, and what was known before the request.
+
+    `at_version`: the instance's version, 0 where it was not known. `settles`: how many wishes to
+    confirm had been raised.
+    """
+
+    at_version: int
+    settles: int = 0
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A normalised event.
 
     `type`: the marketplace's word for it, in its present vocabulary. `order`: None where nothing
     tells the order. `hint`: authentic-looking only, to be confirmed by reading back where that is
     possible. `creates`: False where a hint's own word must not bring an instance into being.
+    `confirmable`: an API is configured, so that a doubt waits for a read. `adopts`: an instance
+    that is not known yet was there before us. `read`: it is what a read found.
     `object_id`: the marketplace's own id of the installation. `stated`: what the marketplace said
     under its own names, less secrets. `secrets`: values by name (`application.client_secret`), in
     clear; an event is therefore only ever stored encrypted and never logged. `policy`: the key with
@@ -152,6 +165,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: OrderKey | None = None
     hint: bool = False
     creates: bool = True
+    confirmable: bool = False
+    adopts: bool = False
+    read: Read | None = None
     object_id: str | None = None
     node_id: str | None = None
     offering: str | None = None

@@ -40,13 +40,14 @@ class Existence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the instance is there, and as which of the marketplace's objects.
 
     `present`: None while nothing but secrets is known. `floor`: the key of the newest removal,
-    which no older statement gets past.
+    which no older statement gets past. `by_read`: it rests on a read without a key.
     """
 
     present: bool | None = None
     object_id: str | None = None
     order: OrderKey | None = None
     floor: OrderKey | None = None
+    by_read: bool = False
     source: Source | None = None
 
 
@@ -100,7 +101,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `version` counts changes of facts, `transitions` those of status, and numbers them. `stated`:
     what the marketplace last said under its own names. `revoked`: fingerprints of keys that an
-    operator took out of force. `confirmed`: nothing in force rests on a hint. `confirm_wanted`,
+    operator took out of force. `confirmed`: nothing in force rests on a doubt. `confirm_wanted`,
     `confirm_settled`: wishes to read the instance back, raised and settled. `entry`: the stream id
     of the last folded entry.
     """
@@ -114,6 +115,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     existence: Existence = Existence()
     flags: Flags = Flags()
     flags_order: OrderKey | None = None
+    flags_by_read: bool = False
     flags_source: Source | None = None
     consent: Consent | None = None
     stated: dict[str, Any] = {}

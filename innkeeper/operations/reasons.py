@@ -23,7 +23,7 @@ def why_status(instance: Instance) -> str:
             return "the marketplace said that it is gone"
         case Status.DISABLED:
             if flags.disabled is True:
-                return "the provider has disabled it"
+                return "it was stated to be disabled"
             return "the customer has withdrawn the yes once given"
         case Status.SUSPENDED:
             comment = instance.stated.get("suspension_comment")

@@ -31,6 +31,7 @@ class EntrySource(StrEnum):
     """How a fact came to us."""
 
     DELIVERY = "delivery"
+    READ = "read"
     REPLAY = "replay"
     OPERATOR = "operator"
 

@@ -24,9 +24,9 @@ from innkeeper.store.keys import TRIMMED, keys_of
 from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
 
 CLAIM_PERIOD_SECONDS = 14 * 86400
-MAX_APPEND_DELIVERIES = 256
+MAX_APPEND_DELIVERIES = 100
 MAX_APPEND_BYTES = 1 << 20
-MAX_READ_ENTRIES = 200
+MAX_READ_ENTRIES = 100
 MAX_READ_BYTES = 4 << 20
 _TRIM_ENTRIES = 100
 
@@ -93,7 +93,7 @@ class Log:
         return read_appended(prepared, self._store.command(*append_command(prepared)))[0]
 
     def read(self, partition: int) -> Batch:
-        """What lies behind the cursor: at most 200 entries or about 4 MiB."""
+        """What lies behind the cursor: at most 100 entries or about 4 MiB."""
         keys = keys_of(partition)
         call = script("read").call(
             [keys.log, keys.cursor], [MAX_READ_ENTRIES, MAX_READ_BYTES, FOLDED]

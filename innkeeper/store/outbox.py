@@ -55,6 +55,7 @@ class WorkKind(StrEnum):
 
     FOLLOW_UP = "follow_up"
     HANDSHAKE = "handshake"
+    CONFIRM = "confirm"
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

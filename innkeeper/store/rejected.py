@@ -96,11 +96,12 @@ class Rejected:
         keys = keys_of(place.partition)
         name = keys.rejected + place.ring
         for stream_id, fields in self._store.command("XRANGE", name, "-", "+"):
-            if fields[b"id"].decode() == rejection.id:
-                # Of two who drop it, only the one who did takes its bytes off.
-                if self._store.command("XDEL", name, stream_id):
-                    size = len(fields[b"sealed"])
-                    self._store.command("HINCRBY", keys.rejected_bytes, place.ring, -size)
+            if fields[b"id"].decode() != rejection.id:
+                continue
+            # Of two who drop it at once, only the one who did takes its bytes off.
+            if self._store.command("XDEL", name, stream_id):
+                size = len(fields[b"sealed"])
+                self._store.command("HINCRBY", keys.rejected_bytes, place.ring, -size)
 
     def _rings(self) -> list[_Place]:
         answers = self._store.batch([("SMEMBERS", keys_of(p).rejected_rings) for p in PARTITIONS])

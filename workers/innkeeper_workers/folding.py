@@ -113,6 +113,8 @@ class Folding:
             self._secrets[key].new.update(sealed)
         for happening, works in steps:
             self._put(key, happening, works)
+        if folded.confirm:
+            self._confirm(entry)
         notes = f" ({'; '.join(event.notes)})" if event.notes else ""
         return self._settle(entry, f"{folded.outcome}{notes}")
 
@@ -160,6 +162,21 @@ class Folding:
             for name, id_ in ids.items()
         ]
         return happening, works
+
+    def _confirm(self, entry: Entry) -> None:
+        """Have the instance read back. Wishes that a read has settled meanwhile cost no other."""
+        key = entry.instance
+        work = Work(
+            id=idempotency_key(key, entry.delivery, "confirm", "confirm"),
+            kind=WorkKind.CONFIRM,
+            instance=key,
+            lane=LaneKind.PLATFORM,
+            name="confirm",
+            delivery=entry.delivery,
+            entry=entry.stream_id,
+        )
+        self.commit.work(work)
+        self.works += 1
 
     def _repeat(self, entry: Entry) -> str:
         """A replay of what was applied: changes nothing, and sets off again only if asked to."""

@@ -88,8 +88,6 @@ while at <= #ARGV do
   local stream_id, first = known[own], nil
   for i = first_claim, entry_at - 1 do first = first or known[ARGV[i]] end
   if stream_id then
-    -- The earlier try may have broken off behind its own id.
-    learn(first_claim, entry_at - 1, own, ends)
     answers[#answers + 1] = {1, stream_id}
   elseif first then
     redis.call('HINCRBY', counts, 'duplicate', 1)
