@@ -80,12 +80,12 @@ def _enqueue(store: Store, func: str, *args: Any, **options: Any) -> Job:
 def test_a_bell_rung_twice_sends_one_job(store: Store):
     """Until a job has begun, further rings add none; afterwards they do."""
     bell = Bell(BellName.APPLY, store)
-    assert [True, True, True] == [bell.ring() for _ in range(3)]
-    assert 1 == len(_jobs(store))
-    assert [] == _jobs(store, BellName.PERFORM)
+    assert [bell.ring() for _ in range(3)] == [True, True, True]
+    assert len(_jobs(store)) == 1
+    assert _jobs(store, BellName.PERFORM) == []
     bell.answer(lambda: False, linger=False)
     assert bell.ring()
-    assert 2 == len(_jobs(store))
+    assert len(_jobs(store)) == 2
 
 
 def test_what_a_job_says(store: Store):
@@ -94,7 +94,7 @@ def test_what_a_job_says(store: Store):
         assert Bell(name, store).ring()
         (job,) = queue_of(name, store).jobs
         assert (ANSWERS[name], [], {}) == (job.func_name, list(job.args), job.kwargs)
-        assert (0, 0) == (job.result_ttl, job.failure_ttl)
+        assert (job.result_ttl, job.failure_ttl) == (0, 0)
         assert job.retries_left
     store.command("FLUSHALL")
     assert Bell(BellName.APPLY, store).ring()
@@ -103,7 +103,9 @@ def test_what_a_job_says(store: Store):
 
 def test_no_bell_while_somebody_listens(store: Store):
     """A job that lingers hears a ring itself: it costs no further job, and finds the work."""
-    bell, heard, rung = Bell(BellName.APPLY, store), [], []
+    bell = Bell(BellName.APPLY, store)
+    heard: list[float] = []
+    rung: list[bool] = []
     began = time.monotonic()
 
     def look() -> bool:
@@ -118,7 +120,7 @@ def test_no_bell_while_somebody_listens(store: Store):
         return found
 
     bell.answer(look_and_ring, linger=True)
-    assert [True] * 3 == rung
+    assert rung == [True] * 3
     assert len(heard) >= 3
     assert 0.9 < time.monotonic() - began < 3
     assert len(_jobs(store)) <= 1
@@ -136,7 +138,7 @@ def test_a_long_piece_of_work_is_handed_on(store: Store):
     began = time.monotonic()
     bell.answer(look, linger=True)
     assert 1.9 < time.monotonic() - began < 3
-    assert 1 == len(_jobs(store))
+    assert len(_jobs(store)) == 1
 
 
 def test_what_comes_while_a_job_looks_is_not_lost(store: Store):
@@ -150,7 +152,7 @@ def test_what_comes_while_a_job_looks_is_not_lost(store: Store):
         return False
 
     bell.answer(look, linger=False)
-    assert 1 == len(set(_jobs(store)) - first)
+    assert len(set(_jobs(store)) - first) == 1
 
 
 def test_no_queue_server():
@@ -174,6 +176,7 @@ def test_a_queue_server_that_takes_no_job():
 
 @pytest.fixture
 def desk(make_desk: MakeDesk) -> Iterator[Any]:
+    """The desk that jobs of this process work with."""
     opened = make_desk()
     process.hold(opened)
     yield opened
@@ -187,8 +190,8 @@ def test_a_bell_is_answered(store: Store, desk: Any):
     _work_off(store)
     assert not desk.outbox.probe()[PARTITION].behind
     assert store.command("GET", keys_of(PARTITION).cursor)
-    assert [] == _jobs(store)
-    assert [] == store.command("KEYS", "rq:job:*")
+    assert _jobs(store) == []
+    assert store.command("KEYS", "rq:job:*") == []
 
 
 Hostile = Callable[[Path], dict[str, Any]]
@@ -251,12 +254,12 @@ def test_no_method_of_anything(store: Store, instance: Any):
     data = JSONSerializer.dumps([APPLY, instance, [], {}])
     store.command("HSET", job.key, "data", zlib.compress(data))
     _work_off(store)
-    assert JobStatus.FAILED == job.get_status()
+    assert job.get_status() == JobStatus.FAILED
 
 
 @pytest.mark.parametrize("job_class", [BellJob, Job])
 def test_no_address_is_called(store: Store, desk: Any, job_class: type[Job]):
-    """A job's webhooks, which could reach any address from inside, are sent by RQ, but not by us."""
+    """A job's webhooks, which could reach any address from inside, RQ would send; we do not."""
     with site() as inside:
         inside.replies["/"] = reply()
         hooks = [

@@ -18,10 +18,9 @@ from innkeeper.lifecycle.order import OrderKey, OrderKind
 from innkeeper.secrets import KeyRing
 from innkeeper.store.partitions import partition_of
 
-FIELDS = ("id", "at", "instance", "source", "signer", "order", "sizes", "marks", "event", "body")
-"""The fields of an entry, always all of them and in this order."""
-READABLE = FIELDS.index("event")
-FOLDED = FIELDS.index("body")
+FIELDS = ("id", "at", "instance", "source", "signer", "order", "size", "marks")
+"""The fields of an entry, always all of them and in this order. What is encrypted lies beside the
+stream, so that no look at an entry copies its body."""
 _EVENT, _BODY = "event", "body"
 # JSON, since an event holds what came as JSON: msgpack has no number beyond 64 bits.
 _events = msgspec.json.Decoder(Event)
@@ -68,9 +67,10 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
     def arguments(self, ring: KeyRing) -> list[Any]:
         """What the append script takes for this entry."""
         own = raw_id(self.delivery)
-        values = (own, *self._readable(), *self._sealed(ring))
+        values = (own, *self._readable())
         fields = [part for pair in zip(FIELDS, values, strict=True) for part in pair]
-        return [own, int(self.expires_at or 0), len(self.claims), *self.claims, *fields]
+        claims = (len(self.claims), *self.claims)
+        return [own, int(self.expires_at or 0), *claims, *fields, *self._sealed(ring)]
 
     def _readable(self) -> tuple[Any, ...]:
         event, replays = self.event, self.replays
@@ -125,8 +125,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_entry(partition: int, stream_id: bytes, values: list[bytes], **more: Any) -> Entry:
-    """Build an entry from the values of its first fields."""
-    texts = [value.decode() for value in values[1:READABLE]]
+    """Build an entry from the values of its fields."""
+    texts = [value.decode() for value in values[1:]]
     at, instance, source, signer, order, size, marks = texts
     words = marks.split()
     replays = next((word[8:] for word in words if word.startswith("replays=")), None)
@@ -144,7 +144,6 @@ def read_entry(partition: int, stream_id: bytes, values: list[bytes], **more: An
         hint="hint" in words,
         replays=DeliveryId(replays) if replays else None,
         follow_ups="follow_ups" in words,
-        sealed=values[READABLE] if len(values) > READABLE else b"",
         **more,
     )
 

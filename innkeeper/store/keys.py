@@ -15,6 +15,10 @@ EPOCH = "ik:epoch"
 """string: a random id, made with the store; another one means another store."""
 TRIMMED = "ik:trimmed"
 """string: somebody has trimmed the log within the last minute."""
+TOKEN = "ik:token:"
+"""+ name, string: a marketplace's access token, encrypted, until it runs out; + name + `:lease`,
+string: whoever signs in at present; + name + `:attempts`, list: when that was tried, newest first,
+in milliseconds."""
 
 
 class PartitionKeys:
@@ -25,6 +29,10 @@ class PartitionKeys:
         self.prefix = prefix = f"ik:{{{TAGS[partition]}}}:"
         self.log = prefix + "log"
         """stream: the entries, in order of arrival."""
+        self.events = prefix + "events"
+        """hash: delivery (16 bytes) to its encrypted event, as long as its entry is kept."""
+        self.bodies = prefix + "bodies"
+        """hash: delivery (16 bytes) to what came over the wire, encrypted, as long likewise."""
         self.cursor = prefix + "cursor"
         """string: the stream id of the last folded entry."""
         self.counts = prefix + "counts"

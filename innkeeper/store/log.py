@@ -10,8 +10,6 @@ from innkeeper.secrets import KeyRing
 from innkeeper.store.connection import Command, Store, script
 from innkeeper.store.entry import (
     FIELDS,
-    FOLDED,
-    READABLE,
     Captured,
     Entry,
     NewEntry,
@@ -29,6 +27,9 @@ MAX_APPEND_BYTES = 1 << 20
 MAX_READ_ENTRIES = 100
 MAX_READ_BYTES = 4 << 20
 _TRIM_ENTRIES = 100
+_TRIM_BYTES = 8 << 20
+_EARLY_MILLISECONDS = 60_000
+_SEARCHED_ENTRIES = 1000
 
 
 class Appended(NamedTuple):
@@ -60,7 +61,8 @@ def append_command(entries: Sequence[Prepared]) -> Command:
     arguments: list[Any] = [CLAIM_PERIOD_SECONDS, len(FIELDS)]
     for entry in entries:
         arguments += entry.arguments
-    return script("append").call([keys.log, keys.counts, keys.claims], arguments)
+    names = [keys.log, keys.counts, keys.claims, keys.events, keys.bodies]
+    return script("append").call(names, arguments)
 
 
 def read_appended(entries: Sequence[Prepared], answer: list[list[Any]]) -> list[Appended]:
@@ -95,11 +97,13 @@ class Log:
     def read(self, partition: int) -> Batch:
         """What lies behind the cursor: at most 100 entries or about 4 MiB."""
         keys = keys_of(partition)
-        call = script("read").call(
-            [keys.log, keys.cursor], [MAX_READ_ENTRIES, MAX_READ_BYTES, FOLDED]
-        )
+        names = [keys.log, keys.cursor, keys.events]
+        call = script("read").call(names, [MAX_READ_ENTRIES, MAX_READ_BYTES])
         cursor, found = self._store.command(*call)
-        entries = [read_entry(partition, stream_id, values) for stream_id, *values in found]
+        entries = [
+            read_entry(partition, stream_id, values, sealed=event)
+            for stream_id, event, *values in found
+        ]
         return Batch(cursor.decode(), entries)
 
     def browse(self, partition: int, *, before: str = "+", limit: int = 200) -> list[Entry]:
@@ -117,7 +121,7 @@ class Log:
         for partition, start in starts.items():
             keys = keys_of(partition)
             way = "oldest" if oldest_first else ""
-            arguments = [start, limit, READABLE, way]
+            arguments = [start, limit, way]
             calls.append(script("browse").call([keys.log, keys.outcomes], arguments))
         answers = zip(starts, self._store.batch(calls), strict=True)
         return [
@@ -130,36 +134,38 @@ class Log:
 
     def find(self, delivery: DeliveryId) -> Entry | None:
         """An entry by its id, with its encrypted event; None when it is not kept (any more)."""
-        partition = partition_in(delivery)
-        keys, raw = keys_of(partition), raw_id(delivery)
+        partition, raw = partition_in(delivery), raw_id(delivery)
         stream_id = self._stream_id(partition, raw)
-        found, outcome = self._store.batch(
-            [
-                ("XRANGE", keys.log, stream_id or "0", stream_id or "0"),
-                ("HGET", keys.outcomes, raw),
-            ]
-        )
-        if not found:
-            return None
-        values = list(found[0][1].values())[:FOLDED]
-        return read_entry(partition, found[0][0], values, outcome=(outcome or b"").decode())
+        if stream_id is not None:
+            return self.at(partition, stream_id.decode())
+        # Kept for longer than claims are: it came soon after its id was made.
+        start = f"{max(0, int.from_bytes(raw[:6], 'big') - _EARLY_MILLISECONDS)}"
+        found = self.slices({partition: start}, limit=_SEARCHED_ENTRIES, oldest_first=True)[0]
+        near = next((entry for entry in found if entry.delivery == delivery), None)
+        return self.at(partition, near.stream_id) if near else None
 
     def at(self, partition: int, stream_id: str) -> Entry | None:
-        """An entry by its place in the log."""
-        found = self._store.command("XRANGE", keys_of(partition).log, stream_id, stream_id)
+        """An entry by its place in the log, with its encrypted event; None when it is not kept."""
+        keys = keys_of(partition)
+        found = self._store.command("XRANGE", keys.log, stream_id, stream_id)
         if not found:
             return None
-        return read_entry(partition, found[0][0], list(found[0][1].values())[:FOLDED])
+        values = list(found[0][1].values())
+        event, outcome = self._store.batch(
+            [("HGET", keys.events, values[0]), ("HGET", keys.outcomes, values[0])]
+        )
+        if event is None:
+            return None
+        outcome = (outcome or b"").decode()
+        return read_entry(partition, found[0][0], values, sealed=event, outcome=outcome)
 
     def captured(self, entry: Entry) -> Captured:
         """What came over the wire. Raises LookupError when it was trimmed since."""
         partition = partition_of(entry.instance)
-        found = self._store.command(
-            "XRANGE", keys_of(partition).log, entry.stream_id, entry.stream_id
-        )
-        if not found:
+        sealed = self._store.command("HGET", keys_of(partition).bodies, raw_id(entry.delivery))
+        if sealed is None:
             raise LookupError(f"{entry.delivery} is no longer kept")
-        return open_captured(self._ring, partition, entry.delivery, found[0][1][b"body"])
+        return open_captured(self._ring, partition, entry.delivery, sealed)
 
     def outcome(self, delivery: DeliveryId) -> str:
         """What became of a delivery; empty where it waits to be folded, or is no longer kept."""
@@ -193,9 +199,12 @@ class Log:
         """Drop a slice of the oldest entries; how many went. Call again while it gives any."""
         keys = keys_of(partition)
         call = script("trim").call(
-            [keys.log, keys.cursor, keys.pins, keys.counts, keys.outcomes],
-            [before_millis, most_bytes, _TRIM_ENTRIES],
-        )
+            [
+                keys.log, keys.cursor, keys.pins, keys.counts,
+                keys.outcomes, keys.events, keys.bodies,
+            ],
+            [before_millis, most_bytes, _TRIM_ENTRIES, _TRIM_BYTES],
+        )  # fmt: skip
         return int(self._store.command(*call))
 
     def _stream_id(self, partition: int, raw: bytes) -> bytes | None:

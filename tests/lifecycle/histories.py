@@ -1,7 +1,8 @@
 """Histories as a marketplace can produce them: what happened to one instance, in its true order.
 
 Installed, changed, removed and installed anew as another object; secrets and policies whenever the
-app's credentials change, several deliveries to one audit line at times.
+app's credentials change, several deliveries to one audit line at times. Removals may go unheard,
+and a marketplace may name no objects at all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from innkeeper.lifecycle.events import Event, Flags
 from tests.lifecycle.telling import brings, removes, signing, states
 
-_MOVES = ("state", "state", "state", "secrets", "secrets", "share", "remove")
+_MOVES = ("state", "state", "secrets", "secrets", "share", "remove", "replace", "replace")
 _NAMES = ("application.client_secret", "secrets.token")
 
 
@@ -21,22 +22,25 @@ _NAMES = ("application.client_secret", "secrets.token")
 def histories(draw: st.DrawFn, kind: str = "audit", longest: int = 5) -> list[Event]:
     """One to `longest` events, with keys of one kind that grow."""
     left_out = draw(st.sampled_from([None, None, None, "suspended", "enabled_by_customer"]))
-    objects, living, line = iter("ABCDEF"), None, 100
+    named = draw(st.sampled_from([True, True, False]))
+    objects, living, line = iter("ABCDEFGH"), "", 100
     events: list[Event] = []
     for _ in range(draw(st.integers(1, longest))):
         move = draw(st.sampled_from(_MOVES))
-        shares = move == "share" and bool(events) and living is not None
+        shares = move == "share" and bool(events) and bool(living)
         line += 0 if shares else draw(st.integers(1, 3))
         at = f"{kind}:{line}"
-        if move == "state" or (living is None and move in ("remove", "share")):
+        if move == "replace" and named:
+            living = ""
+        if move in ("state", "replace") or (not living and move in ("remove", "share")):
             living = living or next(objects)
-            events.append(states(at, draw(_flags(left_out)), living))
+            events.append(states(at, draw(_flags(left_out)), living if named else None))
         elif move == "remove":
-            events.append(removes(at, living))
-            living = None
+            events.append(removes(at, living if named else None))
+            living = ""
         else:
             taken = _said_at(events, line)
-            events.append(draw(_secrets(at, living or "A", taken)))
+            events.append(draw(_secrets(at, (living or "A") if named else None, taken)))
     return events
 
 
@@ -45,7 +49,7 @@ def _flags(draw: st.DrawFn, left_out: str | None) -> Flags:
     said: dict[str, bool | UnsetType] = {
         "disabled": draw(st.sampled_from([False, False, True])),
         "suspended": draw(st.sampled_from([False, False, True])),
-        "enabled_by_customer": draw(st.sampled_from([True, True, False])),
+        "enabled_by_customer": draw(st.booleans()),
     }
     if left_out:
         said[left_out] = UNSET
@@ -53,7 +57,7 @@ def _flags(draw: st.DrawFn, left_out: str | None) -> Flags:
 
 
 @st.composite
-def _secrets(draw: st.DrawFn, at: str, object_id: str, taken: frozenset[str]) -> Event:
+def _secrets(draw: st.DrawFn, at: str, object_id: str | None, taken: frozenset[str]) -> Event:
     """Different parts where the line is shared: what one delivery says, no other one says again."""
     free = [name for name in (*_NAMES, "policy") if name not in taken]
     parts = draw(st.lists(st.sampled_from(free), min_size=1, unique=True)) if free else []

@@ -130,3 +130,5 @@ def test_a_value_said_again_keeps_its_place_and_source():
     assert slot.current.order == order(2)
     assert slot.current.source.at == START + timedelta(seconds=10)
     assert slot.replaced_at is None
+    assert hold(slot, secret("a", 1, arrived=30)) == slot
+    assert hold(slot, secret("a", "issued:900", arrived=30)) == slot

@@ -1,4 +1,4 @@
-"""The ten rules in the machine's head, one after the other."""
+"""The rules in the machine's head, one after the other; the sixth is in test_machine_reads."""
 
 from __future__ import annotations
 
@@ -90,6 +90,13 @@ def test_a_removal_is_a_floor_under_all_facts():
         assert in_force(known) == {}
 
 
+def test_a_floor_holds_by_the_time_of_issue_too():
+    """2: what was signed before the removal was, is of an installation that is gone."""
+    known = after(removes("issued:5"), states("issued:3", object_id="B"))
+    assert known.status is Status.REMOVED
+    assert after(removes("issued:5"), states("issued:7", object_id="B")).status is Status.ENABLED
+
+
 def test_a_removed_instance_stays_with_its_keys():
     """2: the tombstone knows what it was and when it went."""
     known = after(states(1), brings(2, {"token": "t"}), removes(3))
@@ -159,12 +166,12 @@ def test_equal_keys_and_equal_facts_are_no_change():
     assert twice.outcome is Outcome.UNCHANGED
 
 
-# 4. Keys that prove nothing
+# 4 and 5. Keys that prove nothing
 
 
 @pytest.mark.parametrize("at", ["issued:9", "updated:9", "pass:9", None])
 def test_what_proves_no_order_is_taken_and_doubted(at):
-    """4: it disagrees, nothing tells which is later: taken as it comes, and to be confirmed."""
+    """5: it disagrees, nothing tells which is later: taken as it comes, and to be confirmed."""
     last = tell([states(5, OPERATES), states(at, SUSPENDED)])[-1]
     assert last.instance
     assert last.instance.status is Status.SUSPENDED
@@ -207,7 +214,7 @@ def test_a_removal_of_another_object_that_proves_no_order_is_stale():
     assert (last.instance.status, last.outcome) == (Status.ENABLED, Outcome.STALE)
 
 
-# 5. Hints
+# 4 and 5. Hints
 
 
 def hint(at, flags=OPERATES, **more) -> Event:
@@ -233,7 +240,7 @@ def test_a_hint_is_taken_and_unconfirmed():
 
 
 def test_a_hint_whose_key_shows_it_to_be_old_is_none():
-    """5: it neither applies nor wants a confirmation."""
+    """4: it neither applies nor wants a confirmation."""
     steps = tell([hint("updated:9", OPERATES), hint("updated:5", DISABLED)])
     assert steps[-1].instance
     assert (steps[-1].instance.status, steps[-1].instance.confirm_wanted) == (Status.ENABLED, 1)
@@ -256,11 +263,11 @@ def test_a_hint_without_credential_may_change_what_is_there():
     assert (known.status, known.confirmed) == (Status.DISABLED, False)
 
 
-# 6. Objects
+# 7. Objects
 
 
 def test_another_object_is_another_installation():
-    """6: the old one is removed on the way, even where its removal was never heard of."""
+    """7: the old one is removed on the way, even where its removal was never heard of."""
     assert names(tell([states(1), states(2, object_id="B")])[-1]) == [
         "removed",
         "installed",
@@ -271,7 +278,7 @@ def test_another_object_is_another_installation():
 @pytest.mark.parametrize("at", ["issued:1", "issued:5", "issued:9", None])
 @pytest.mark.parametrize("gone", [2, "issued:5", None])
 def test_the_same_object_never_comes_back_from_removal_unproven(at, gone):
-    """6: a late retry of its update does not revive it, whatever its time of issue."""
+    """7: a late retry of its update does not revive it, whatever its time of issue."""
     steps = tell([states("issued:1"), removes(gone), states(at, SUSPENDED)])
     assert steps[-1].instance
     assert steps[-1].instance.status is Status.REMOVED
@@ -279,7 +286,7 @@ def test_the_same_object_never_comes_back_from_removal_unproven(at, gone):
 
 
 def test_the_same_object_comes_back_under_a_newer_key():
-    """6: unless a newer key says so."""
+    """7: unless a newer key says so."""
     steps = tell([states(1), removes(2), states(3)])
     assert names(steps) == ["installed", "enabled", "removed", "installed", "enabled"]
 
@@ -300,10 +307,17 @@ def test_a_stale_statement_still_tells_the_customers_yes():
     assert after(states(2, NO_YES), states(1, OPERATES)).status is Status.DISABLED
 
 
-def test_the_yes_of_an_installation_that_is_gone_is_no_longer_one():
-    """7: a stale yes below the floor is not this installation's."""
-    events = [states(1, OPERATES), removes(2), states(3, NO_YES, "B")]
+@pytest.mark.parametrize(("first", "second"), [("A", "B"), (None, None)])
+def test_the_yes_of_an_installation_that_is_gone_is_no_longer_one(first, second):
+    """7: a stale yes below the floor, or of another object, is not this installation's."""
+    events = [states(1, OPERATES, first), removes(2, first), states(3, NO_YES, second)]
     for told in permutations(events):
+        assert after(*told).status is Status.PENDING
+
+
+def test_another_object_tells_nothing_of_this_one():
+    """7: a stale statement about A, whose removal was never heard of, is no yes for B."""
+    for told in permutations([states(1, OPERATES), states(3, NO_YES, "B")]):
         assert after(*told).status is Status.PENDING
 
 

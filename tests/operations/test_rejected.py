@@ -19,7 +19,6 @@ from tests.inn import (
     key_of,
     rebilly,
     signed,
-    states,
 )
 from tests.keys import policy_for
 
@@ -106,5 +105,3 @@ def test_what_nobody_proves_stays_refused(inn: Inn) -> None:
     assert [one.reason for one in results] == ["bad_signature", "not_entitled"]
     assert inn.desk.log.counts()["accepted"] == 1
     assert find_rejected(inn.desk, "nonsense") is None
-    inn.states("acme")
-    assert states

@@ -1,4 +1,4 @@
-"""Makes what the store's tests store: instances of chosen partitions, entries, transitions, work."""
+"""Makes what is stored in tests: instances of chosen partitions, entries, transitions, work."""
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ def test_a_new_instance(store: Store, write: Write):
     """A first sight puts the instance into every index, once."""
     line = write(None, instance_of(KEY))
     created = line.created_at.timestamp()
-    assert 0 == _score(store, KEYS.by_id)
+    assert _score(store, KEYS.by_id) == 0
     assert created == pytest.approx((_score(store, KEYS.by_created) or 0) / 1e6, abs=1e-6)
     assert _score(store, KEYS.by_created) == _score(store, KEYS.by_updated)
-    assert [Status.ENABLED] == _statuses(store)
+    assert _statuses(store) == [Status.ENABLED]
 
 
 @pytest.mark.parametrize("before", Status)
@@ -111,7 +111,7 @@ def test_created_once(store: Store, write: Write):
     first = write(None, instance_of(KEY))
     second = write(None, instance_of(KEY, version=2))
     assert first.created_at == second.created_at
-    assert 1 == store.command("ZCARD", KEYS.by_id)
+    assert store.command("ZCARD", KEYS.by_id) == 1
 
 
 def test_many_instances_in_one_commit(store: Store, ring: KeyRing):
@@ -165,10 +165,10 @@ def _in_force(store: Store, *, now: float = NOW, grace: float = 60.0) -> list[st
 
 def test_a_learned_policy(store: Store, write: Write, ring: KeyRing):
     """A policy that an instance holds is a file for receivers, and in the index of such."""
-    assert [] == _in_force(store)
+    assert _in_force(store) == []
     write(None, instance_of(KEY, policy=Slot(current=_policy("p1"))))
-    assert ["p1"] == _in_force(store)
-    assert [KEY] == Register(store, ring).with_policy()
+    assert _in_force(store) == ["p1"]
+    assert Register(store, ring).with_policy() == [KEY]
 
 
 def test_the_previous_policy_has_its_grace(store: Store, write: Write):
@@ -178,8 +178,8 @@ def test_the_previous_policy_has_its_grace(store: Store, write: Write):
     slot = Slot(current=_policy("p2", 2), previous=_policy("p1"), replaced_at=replaced_at)
     write(None, one)
     write(one, replace(one, policy=slot))
-    assert ["p2", "p1"] == _in_force(store, now=NOW + 59)
-    assert ["p2"] == _in_force(store, now=NOW + 60)
+    assert _in_force(store, now=NOW + 59) == ["p2", "p1"]
+    assert _in_force(store, now=NOW + 60) == ["p2"]
 
 
 def test_a_policy_goes(store: Store, write: Write, ring: KeyRing):
@@ -187,8 +187,8 @@ def test_a_policy_goes(store: Store, write: Write, ring: KeyRing):
     one = instance_of(KEY, policy=Slot(current=_policy("p1")))
     write(None, one)
     write(one, replace(one, policy=None))
-    assert [] == _in_force(store)
-    assert [] == Register(store, ring).with_policy()
+    assert _in_force(store) == []
+    assert Register(store, ring).with_policy() == []
 
 
 def test_a_removal_ends_its_policy(store: Store, write: Write, ring: KeyRing):
@@ -198,12 +198,12 @@ def test_a_removal_ends_its_policy(store: Store, write: Write, ring: KeyRing):
     gone = replace(one, existence=floor, status=Status.REMOVED)
     write(None, one)
     write(one, gone)
-    assert [] == _in_force(store)
-    assert [] == Register(store, ring).with_policy()
+    assert _in_force(store) == []
+    assert Register(store, ring).with_policy() == []
     back = replace(gone, policy=Slot(current=_policy("p2", 10)), status=Status.ENABLED)
     write(gone, back)
-    assert ["p2"] == _in_force(store)
-    assert [KEY] == Register(store, ring).with_policy()
+    assert _in_force(store) == ["p2"]
+    assert Register(store, ring).with_policy() == [KEY]
 
 
 # The rest of a batch
@@ -218,8 +218,8 @@ def test_outcomes_are_counted(store: Store, ring: KeyRing):
     commit.outcome(ids[2], "dead", dead=True)
     finish(store, commit)
     log = Log(store, ring)
-    assert ["applied", "stale", "dead"] == [log.outcome(one) for one in ids]
-    assert (2, 1) == (log.counts()["applied"], log.counts()["dead"])
+    assert [log.outcome(one) for one in ids] == ["applied", "stale", "dead"]
+    assert (log.counts()["applied"], log.counts()["dead"]) == (2, 1)
 
 
 def test_trouble_is_cleared_with_the_batch(store: Store):
@@ -233,7 +233,7 @@ def test_trouble_is_cleared_with_the_batch(store: Store):
     finish(store, commit)
     assert {8: Trouble(stopped="a key is missing", next_try=NOW)} == troubles.all()
     troubles.clear(8)
-    assert {} == troubles.all()
+    assert troubles.all() == {}
 
 
 def test_work_goes_to_the_end_of_its_lane(store: Store):
@@ -244,15 +244,15 @@ def test_work_goes_to_the_end_of_its_lane(store: Store):
     commit.work(new_work("p1", lane=LaneKind.PLATFORM, entry="1790000000007-0"))
     finish(store, commit)
     queue = KEYS.queue + f"lifecycle|{KEY}"
-    assert [b"w1", b"w2", b"w3"] == store.command("LRANGE", queue, 0, -1)
+    assert store.command("LRANGE", queue, 0, -1) == [b"w1", b"w2", b"w3"]
     pins = store.command("ZRANGE", KEYS.pins, 0, -1, "WITHSCORES")
-    assert [1790000000005.0] * 3 + [1790000000007.0] == [score for _, score in pins]
-    assert 1 == store.command("ZCARD", KEYS.due + "perform")
-    assert 1 == store.command("ZCARD", KEYS.due + "marketplaces")
+    assert [score for _, score in pins] == [1790000000005.0] * 3 + [1790000000007.0]
+    assert store.command("ZCARD", KEYS.due + "perform") == 1
+    assert store.command("ZCARD", KEYS.due + "marketplaces") == 1
 
 
 def test_an_empty_commit_moves_the_cursor(store: Store):
     """A batch that changes nothing is still behind us."""
     assert Commit(PARTITION, "0-0").run(store, "5-1")
-    assert "5-1" == cursor_of(store)
-    assert 1 == store.command("DBSIZE")
+    assert cursor_of(store) == "5-1"
+    assert store.command("DBSIZE") == 1

@@ -77,7 +77,7 @@ def test_a_moved_cursor_writes_nothing(store: Store):
 def test_the_first_batch_begins_at_the_beginning(store: Store):
     """A partition without a cursor has the cursor 0-0, and the commit moves it."""
     assert _full("0-0").run(store, END)
-    assert END == cursor_of(store)
+    assert cursor_of(store) == END
     assert not _full("0-0").run(store, END)
 
 
@@ -93,7 +93,7 @@ def test_two_workers_on_one_cursor(store: Store, valkey_url: str):
 
     with ThreadPoolExecutor(len(names)) as pool:
         won = [name for name, result in zip(names, pool.map(run, names), strict=True) if result]
-    assert 1 == len(won)
+    assert len(won) == 1
     (queue,) = store.command("KEYS", KEYS.queue.replace("{", "\\{") + "*")
     assert [won[0].encode()] == store.command("LRANGE", queue, 0, -1)
 
@@ -108,11 +108,11 @@ def test_broken_off_before_the_first_write(store: Store, valkey_url: str):
     untouched = points = 0
     for n in crash_points(store, "commit", command):
         points = n
-        assert "0-0" == cursor_of(store), n
+        assert cursor_of(store) == "0-0", n
         untouched += not store.command("DBSIZE")
         store.command("FLUSHALL")
     # GET of the cursor, TIME, the first HSET.
-    assert 3 == untouched
+    assert untouched == 3
     assert points > 20
 
 
@@ -122,7 +122,7 @@ def test_a_full_store_takes_no_commit(store: Store):
     try:
         with pytest.raises(StoreError, match="maxmemory"):
             _full("0-0").run(store, END)
-        assert {} == contents(store)
+        assert contents(store) == {}
     finally:
         store.command("CONFIG", "SET", "maxmemory", "0")
     assert _full("0-0").run(store, END)
@@ -135,4 +135,4 @@ def test_a_batch_folded_again_asks_for_the_same_work(store: Store):
         commit.work(new_work("w1"))
         assert commit.run(store, END)
     (queue,) = store.command("KEYS", KEYS.queue.replace("{", "\\{") + "*")
-    assert [b"w1"] == store.command("LRANGE", queue, 0, -1)
+    assert store.command("LRANGE", queue, 0, -1) == [b"w1"]

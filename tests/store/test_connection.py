@@ -26,6 +26,7 @@ NOBODY = "unix:///tmp/ik-nobody-listens-here"
 
 @pytest.fixture
 def running() -> Iterator[Server]:
+    """A server that may be stopped and killed."""
     with server() as started:
         yield started
 
@@ -78,8 +79,8 @@ def test_a_forgotten_script_is_loaded(store: Store, attempt: Attempt, ring: KeyR
     store.command("SCRIPT", "FLUSH")
     ((first,),) = attempt([_append(ring, "a")])
     ((again,),) = attempt([_append(ring, "a")])
-    assert (1, 0) == (first[0], again[0])
-    assert 1 == len(logged(store))
+    assert (first[0], again[0]) == (1, 0)
+    assert len(logged(store)) == 1
 
 
 def test_forgotten_scripts_in_a_batch(store: Store, attempt: Attempt, ring: KeyRing):
@@ -96,17 +97,17 @@ def test_forgotten_scripts_in_a_batch(store: Store, attempt: Attempt, ring: KeyR
             ("HINCRBY", "n", "f", 1),
         ]
     )
-    assert [1, 2] == [answers[0], answers[4]]
-    assert [1, [1], 1] == [answers[1][0][0], answers[2], answers[3][0][0]]
+    assert [answers[0], answers[4]] == [1, 2]
+    assert [answers[1][0][0], answers[2], answers[3][0][0]] == [1, [1], 1]
     assert isinstance(answers[5], StoreError)
-    assert 2 == len(logged(store))
+    assert len(logged(store)) == 2
 
 
 def test_an_error_stands_in_its_place(attempt: Attempt):
     """What the server refuses is a StoreError among the answers; the other commands were run."""
     answers = attempt([("SET", "k", "text"), ("INCR", "k"), ("NOTHING",), ("GET", "k")])
-    assert [False, True, True, False] == [isinstance(one, StoreError) for one in answers]
-    assert b"text" == answers[3]
+    assert [isinstance(one, StoreError) for one in answers] == [False, True, True, False]
+    assert answers[3] == b"text"
     assert "not an integer" in str(answers[1])
 
 
@@ -114,7 +115,7 @@ def test_a_batch_raises_the_first_error(store: Store):
     """`batch` and `command` raise; what else was in the batch has been run."""
     with pytest.raises(StoreError, match="not an integer"):
         store.batch([("SET", "k", "a"), ("INCR", "k"), ("NOTHING",), ("SET", "l", "b")])
-    assert b"b" == store.command("GET", "l")
+    assert store.command("GET", "l") == b"b"
     with pytest.raises(StoreError, match="NOTHING"):
         store.command("NOTHING")
 
@@ -157,10 +158,10 @@ def test_a_server_that_went_and_came_back(running: Server):
             with pytest.raises(StoreUnavailable):
                 store.command("GET", "k")
         running.start()
-        assert b"a" == store.command("GET", "k")
+        assert store.command("GET", "k") == b"a"
         running.kill()
         running.start()
-        assert b"a" == store.command("GET", "k")
+        assert store.command("GET", "k") == b"a"
 
 
 def test_the_receiver_goes_on_after_a_restart(running: Server):
@@ -260,5 +261,4 @@ def test_late_answers_belong_to_nobody(running: Server):
         store.batch([("SET", "a", "1"), ("SET", "b", "2")])
         with _hung(running), pytest.raises(StoreUnavailable):
             store.command("GET", "a")
-        assert b"2" == store.command("GET", "b")
-
+        assert store.command("GET", "b") == b"2"

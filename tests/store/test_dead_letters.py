@@ -19,6 +19,7 @@ START = datetime.fromtimestamp(NOW, UTC)
 
 @pytest.fixture
 def letters(store: Store) -> DeadLetters:
+    """The dead letters of the empty store."""
     return DeadLetters(store)
 
 
@@ -58,8 +59,8 @@ def _pages(letters: DeadLetters, limit: int) -> list[DeadLetter]:
 
 def test_none(letters: DeadLetters):
     """Without dead letters nothing is listed, counted or found."""
-    assert [] == letters.newest(10)
-    assert 0 == letters.count()
+    assert letters.newest(10) == []
+    assert letters.count() == 0
     assert letters.find(new_delivery_id(key_in())) is None
 
 
@@ -68,8 +69,8 @@ def test_kept_as_it_is(store: Store, letters: DeadLetters):
     letter = _letter()
     _bury(store, letter)
     assert letter == letters.find(letter.id)
-    assert 1 == letters.count()
-    assert 1790000000005.0 == store.command("ZSCORE", keys_of(7).pins, letter.id)
+    assert letters.count() == 1
+    assert store.command("ZSCORE", keys_of(7).pins, letter.id) == 1790000000005.0
 
 
 def test_newest_first_over_all_partitions(store: Store, letters: DeadLetters):

@@ -12,7 +12,7 @@ from innkeeper.secrets import Damaged, KeyRing, MissingKey
 from innkeeper.store.connection import Store
 from innkeeper.store.entry import Captured, EntrySource, NewEntry, new_delivery_id, raw_id
 from innkeeper.store.keys import TRIMMED, keys_of
-from innkeeper.store.log import MAX_READ_BYTES, MAX_READ_ENTRIES, Log
+from innkeeper.store.log import MAX_APPEND_DELIVERIES, MAX_READ_BYTES, MAX_READ_ENTRIES, Log
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -32,13 +32,14 @@ CANARY = "canary-7f3a-never-in-clear"
 
 @pytest.fixture
 def log(store: Store, ring: KeyRing) -> Log:
+    """The log of the empty store."""
     return Log(store, ring)
 
 
 def _fill(store: Store, ring: KeyRing, count: int) -> list[NewEntry]:
     entries = [new_entry(at=NOW + number) for number in range(count)]
-    for start in range(0, count, 256):
-        append_all(store, ring, entries[start : start + 256])
+    for start in range(0, count, MAX_APPEND_DELIVERIES):
+        append_all(store, ring, entries[start : start + MAX_APPEND_DELIVERIES])
     return entries
 
 
@@ -51,7 +52,7 @@ def _ids(entries: list[NewEntry]) -> list[DeliveryId]:
 
 def test_an_empty_partition(log: Log):
     """Nothing lies behind the cursor of a partition that nothing was appended to."""
-    assert ("0-0", []) == log.read(PARTITION)
+    assert log.read(PARTITION) == ("0-0", [])
 
 
 def test_read_gives_what_was_appended(store: Store, log: Log, ring: KeyRing):
@@ -75,10 +76,10 @@ def test_read_gives_what_was_appended(store: Store, log: Log, ring: KeyRing):
     )
     log.append(entry)
     cursor, (found,) = log.read(PARTITION)
-    assert "0-0" == cursor
+    assert cursor == "0-0"
     assert entry.delivery == found.delivery
     assert (entry.instance, NOW + 0.125, "fingerprint") == (found.instance, found.at, found.signer)
-    assert (EntrySource.REPLAY, Mark.TEST, True) == (found.source, found.mark, found.hint)
+    assert (found.source, found.mark, found.hint) == (EntrySource.REPLAY, Mark.TEST, True)
     assert (replayed, True, 321) == (found.replays, found.follow_ups, found.size)
     assert (event.order, "") == (found.order, found.outcome)
     assert abs(int(store.command("TIME")[0]) - found.millis / 1000) < 5
@@ -103,16 +104,16 @@ def test_names_with_odd_characters(log: Log, ring: KeyRing):
     assert (key, entry.event) == (found.instance, found.event(ring))
 
 
-def test_read_ends_after_200_entries(store: Store, log: Log, ring: KeyRing):
-    """At most 200 entries are read at once, the oldest, in order; the next ones from the cursor."""
-    entries = _fill(store, ring, 230)
+def test_read_ends_after_so_many_entries(store: Store, log: Log, ring: KeyRing):
+    """At most 100 entries are read at once, the oldest, in order; the next ones from the cursor."""
+    entries = _fill(store, ring, 150)
     batch = log.read(PARTITION)
-    assert 200 == MAX_READ_ENTRIES
-    assert _ids(entries[:200]) == [entry.delivery for entry in batch.entries]
+    assert MAX_READ_ENTRIES == 100
+    assert _ids(entries[:100]) == [entry.delivery for entry in batch.entries]
     finish(store, begin(store), batch.entries[-1].stream_id)
     rest = log.read(PARTITION)
     assert batch.entries[-1].stream_id == rest.cursor
-    assert _ids(entries[200:]) == [entry.delivery for entry in rest.entries]
+    assert _ids(entries[100:]) == [entry.delivery for entry in rest.entries]
 
 
 def test_read_ends_after_4_mib(store: Store, log: Log, ring: KeyRing):
@@ -120,20 +121,20 @@ def test_read_ends_after_4_mib(store: Store, log: Log, ring: KeyRing):
     big = Event(type="x", kind=EventKind.OTHER, payload="x" * 900_000)
     for _ in range(7):
         append_all(store, ring, [new_entry(event=big)])
-    assert 4 << 20 == MAX_READ_BYTES
-    assert 5 == len(log.read(PARTITION).entries)
+    assert MAX_READ_BYTES == 4 << 20
+    assert len(log.read(PARTITION).entries) == 5
     store.command("FLUSHALL")
     huge = Event(type="x", kind=EventKind.OTHER, payload="x" * (MAX_READ_BYTES + 1))
     append_all(store, ring, [new_entry(event=huge)])
     append_all(store, ring, [new_entry()])
-    assert 1 == len(log.read(PARTITION).entries)
+    assert len(log.read(PARTITION).entries) == 1
 
 
 def test_bodies_do_not_count_for_reads(store: Store, log: Log, ring: KeyRing):
     """The captured bytes, which no fold needs, take no room in a batch."""
     for _ in range(8):
         append_all(store, ring, [new_entry(captured=Captured(body=b"x" * 900_000))])
-    assert 8 == len(log.read(PARTITION).entries)
+    assert len(log.read(PARTITION).entries) == 8
 
 
 # Looking
@@ -146,8 +147,8 @@ def test_browse_goes_backwards(store: Store, log: Log, ring: KeyRing):
     assert _ids(entries[:2:-1]) == [entry.delivery for entry in first]
     rest = log.browse(PARTITION, before=f"({first[-1].stream_id}", limit=4)
     assert _ids(entries[2::-1]) == [entry.delivery for entry in rest]
-    assert [b""] * 7 == [entry.sealed for entry in first + rest]
-    assert [] == log.browse(PARTITION, before=f"({rest[-1].stream_id}")
+    assert [entry.sealed for entry in first + rest] == [b""] * 7
+    assert log.browse(PARTITION, before=f"({rest[-1].stream_id}") == []
 
 
 def test_slices_of_several_partitions(store: Store, log: Log, ring: KeyRing):
@@ -172,14 +173,14 @@ def test_outcomes_are_shown(store: Store, log: Log, ring: KeyRing):
     commit = begin(store)
     commit.outcome(done.delivery, "applied")
     finish(store, commit)
-    assert ["", "applied"] == [entry.outcome for entry in log.browse(PARTITION)]
+    assert [entry.outcome for entry in log.browse(PARTITION)] == ["", "applied"]
     found = log.find(done.delivery)
     assert found is not None
-    assert ("applied", "applied", "") == (
+    assert (
         found.outcome,
         log.outcome(done.delivery),
         log.outcome(waits.delivery),
-    )
+    ) == ("applied", "applied", "")
 
 
 def test_found_among_many(store: Store, log: Log, ring: KeyRing):
@@ -224,7 +225,7 @@ def test_captured_bytes_are_exact(store: Store, log: Log):
     found = log.find(entry.delivery)
     assert found is not None
     assert captured == log.captured(found)
-    store.command("DEL", KEYS.log)
+    store.command("DEL", KEYS.bodies)
     with pytest.raises(LookupError, match="no longer kept"):
         log.captured(found)
 
@@ -273,19 +274,18 @@ def test_a_rotated_ring_opens_what_is_old(store: Store, log: Log, ring: KeyRing)
     assert entry.event == found.event(KeyRing([b"n" * 32, bytes(range(32))]))
 
 
-@pytest.mark.parametrize("field", ["event", "body"])
-def test_moved_content_is_damaged(store: Store, log: Log, ring: KeyRing, field: str):
+@pytest.mark.parametrize("part", ["events", "bodies"])
+def test_moved_content_is_damaged(store: Store, log: Log, ring: KeyRing, part: str):
     """What was encrypted for one entry cannot be passed off as that of another."""
     one, other = new_entry(), new_entry()
     append_all(store, ring, [one, other])
-    (_, fields), (place, moved) = store.command("XRANGE", KEYS.log, "-", "+")
-    moved[field.encode()] = fields[field.encode()]
-    store.command("DEL", KEYS.log)
-    store.command("XADD", KEYS.log, place, *(part for pair in moved.items() for part in pair))
-    (found,) = log.read(PARTITION).entries
+    name = getattr(KEYS, part)
+    moved = store.command("HGET", name, raw_id(one.delivery))
+    store.command("HSET", name, raw_id(other.delivery), moved)
+    found = log.read(PARTITION).entries[1]
     assert other.delivery == found.delivery
     with pytest.raises(Damaged):
-        found.event(ring) if field == "event" else log.captured(found)
+        found.event(ring) if part == "events" else log.captured(found)
 
 
 # Trimming
@@ -294,7 +294,7 @@ def test_moved_content_is_damaged(store: Store, log: Log, ring: KeyRing, field: 
 def test_one_trims_for_all(store: Store, log: Log):
     """Of those who would trim one does, and is due again only when its time is over."""
     assert log.trim_is_due()
-    assert [True, False] == [log.claim_trim(60), log.claim_trim(60)]
+    assert [log.claim_trim(60), log.claim_trim(60)] == [True, False]
     assert not log.trim_is_due()
     store.command("DEL", TRIMMED)
     assert log.trim_is_due()
@@ -304,7 +304,7 @@ def test_held_bytes(store: Store, log: Log, ring: KeyRing):
     """Each partition tells how many bytes of entries it holds."""
     _fill(store, ring, 3)
     held = log.held_bytes()
-    assert 64 == len(held)
+    assert len(held) == 64
     assert log.counts()["bytes"] == held[PARTITION] == sum(held) > 0
 
 
@@ -345,10 +345,10 @@ def _spaced(store: Store, ring: KeyRing, count: int, start: int = 1_700_000_000_
 def test_trim_by_age(store: Store, log: Log, ring: KeyRing):
     """What is older than the limit goes, and nothing that is as old or younger."""
     places = _spaced(store, ring, 10)
-    assert 4 == _trim(log, before_millis=_millis(places[4]))
-    assert 6 == len(logged(store))
+    assert _trim(log, before_millis=_millis(places[4])) == 4
+    assert len(logged(store)) == 6
     assert log.at(PARTITION, places[4]) is not None
-    assert 4 == log.counts()["trimmed"]
+    assert log.counts()["trimmed"] == 4
 
 
 def test_trim_by_bytes(store: Store, log: Log, ring: KeyRing):
@@ -366,9 +366,9 @@ def test_bytes_are_counted_exactly(store: Store, log: Log, ring: KeyRing):
     """When everything has been trimmed, no byte is held."""
     _fill(store, ring, 250)
     _fold_all(store, log)
-    assert 250 == _trim(log, most_bytes=0)
-    assert (0, 250) == (log.counts()["bytes"], log.counts()["trimmed"])
-    assert [] == logged(store)
+    assert _trim(log, most_bytes=0) == 250
+    assert (log.counts()["bytes"], log.counts()["trimmed"]) == (0, 250)
+    assert logged(store) == []
 
 
 def test_trim_in_slices(store: Store, log: Log, ring: KeyRing):
@@ -376,16 +376,16 @@ def test_trim_in_slices(store: Store, log: Log, ring: KeyRing):
     _fill(store, ring, 250)
     _fold_all(store, log)
     went = [log.trim(PARTITION, before_millis=1 << 50, most_bytes=0) for _ in range(4)]
-    assert [100, 100, 50, 0] == went
+    assert went == [100, 100, 50, 0]
 
 
 def test_never_past_the_cursor(store: Store, log: Log, ring: KeyRing):
     """What has not been folded stays, whatever its age and the bytes held."""
     _fill(store, ring, 10)
-    assert 0 == _trim(log, before_millis=1 << 50, most_bytes=0)
+    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 0
     places = [entry.stream_id for entry in log.read(PARTITION).entries]
     finish(store, begin(store), places[3])
-    assert 4 == _trim(log, before_millis=1 << 50, most_bytes=0)
+    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 4
     assert places[4:] == [entry.stream_id for entry in log.read(PARTITION).entries]
 
 
@@ -405,10 +405,10 @@ def test_never_past_a_pin(store: Store, log: Log, ring: KeyRing):
     commit = begin(store)
     commit.work(new_work("w", entry=places[3]))
     finish(store, commit)
-    assert 3 == _trim(log, before_millis=1 << 50, most_bytes=0)
+    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 3
     assert log.at(PARTITION, places[3]) is not None
     store.command("ZREM", KEYS.pins, "w")
-    assert 3 == _trim(log, before_millis=1 << 50, most_bytes=0)
+    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 3
 
 
 def test_outcomes_go_with_their_entries(store: Store, log: Log, ring: KeyRing):
@@ -416,9 +416,9 @@ def test_outcomes_go_with_their_entries(store: Store, log: Log, ring: KeyRing):
     places = _spaced(store, ring, 4)
     deliveries = [entry.delivery for entry in reversed(log.browse(PARTITION))]
     _trim(log, before_millis=_millis(places[2]))
-    assert ["", "", "applied", "applied"] == [log.outcome(one) for one in deliveries]
+    assert [log.outcome(one) for one in deliveries] == ["", "", "applied", "applied"]
     assert log.find(deliveries[0]) is None
-    assert 2 == store.command("HLEN", KEYS.outcomes)
+    assert store.command("HLEN", KEYS.outcomes) == 2
 
 
 def test_a_trimmed_delivery_is_still_known(store: Store, log: Log, ring: KeyRing):
@@ -428,4 +428,4 @@ def test_a_trimmed_delivery_is_still_known(store: Store, log: Log, ring: KeyRing
     _fold_all(store, log)
     _trim(log, before_millis=1 << 50)
     assert (entry.delivery, True) == log.append(new_entry("jti"))
-    assert [] == logged(store)
+    assert logged(store) == []

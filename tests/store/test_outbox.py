@@ -25,6 +25,7 @@ WHEN = datetime.fromtimestamp(NOW, UTC)
 
 @pytest.fixture
 def outbox(store: Store) -> Outbox:
+    """The outbox of the empty store."""
     return Outbox(store)
 
 
@@ -73,7 +74,7 @@ def _dead(store: Store) -> list[DeadLetter]:
 def test_nothing_to_do(outbox: Outbox):
     """An empty outbox hands out nothing."""
     assert outbox.take(PARTITION, "perform") is None
-    assert 0 == outbox.waiting()
+    assert outbox.waiting() == 0
 
 
 def test_a_lane_keeps_its_order(store: Store, outbox: Outbox):
@@ -81,11 +82,11 @@ def test_a_lane_keeps_its_order(store: Store, outbox: Outbox):
     _put(store, new_work("w1"), new_work("w2"))
     _put(store, new_work("w3"))
     first = _take(outbox)
-    assert "w1" == first.state.work.name
+    assert first.state.work.name == "w1"
     assert outbox.take(PARTITION, "perform") is None
     assert outbox.done(first)
-    assert ["w2", "w3"] == _names(outbox)
-    assert 0 == outbox.waiting()
+    assert _names(outbox) == ["w2", "w3"]
+    assert outbox.waiting() == 0
 
 
 def test_lanes_do_not_wait_for_each_other(store: Store, outbox: Outbox):
@@ -100,9 +101,9 @@ def test_lanes_do_not_wait_for_each_other(store: Store, outbox: Outbox):
     _put(store, *works)
     taken = [_take(outbox) for _ in range(3)]
     assert {"l1", "a1", "o1"} == {one.state.work.name for one in taken}
-    assert [True, True, False] == [one.more for one in taken]
+    assert [one.more for one in taken] == [True, True, False]
     assert outbox.take(PARTITION, "perform") is None
-    assert "p1" == _take(outbox, "marketplaces").state.work.name
+    assert _take(outbox, "marketplaces").state.work.name == "p1"
 
 
 def test_the_longest_due_comes_first(store: Store, outbox: Outbox):
@@ -110,7 +111,7 @@ def test_the_longest_due_comes_first(store: Store, outbox: Outbox):
     _put(store, new_work("young"))
     _put(store, new_work("old", key=OTHER))
     store.command("ZADD", DUE, "XX", 1, Lane(OTHER, LaneKind.LIFECYCLE).name)
-    assert ["old", "young"] == _names(outbox)
+    assert _names(outbox) == ["old", "young"]
 
 
 def test_a_lane_has_a_name_that_can_be_read():
@@ -155,9 +156,9 @@ def test_a_lease_that_ran_out_is_handed_on(store: Store, outbox: Outbox):
     old = _take(outbox)
     _hurry(store)
     new = _take(outbox)
-    assert "w1" == new.state.work.name
+    assert new.state.work.name == "w1"
     assert new.fence > old.fence
-    assert (1, 2) == (old.state.attempts, new.state.attempts)
+    assert (old.state.attempts, new.state.attempts) == (1, 2)
     assert old.state.first_at == new.state.first_at
 
 
@@ -172,10 +173,10 @@ def test_an_old_holder_settles_nothing(store: Store, outbox: Outbox):
     assert not outbox.done(old)
     assert not outbox.later(old, 600, "late")
     assert not outbox.dead(old, "late", "", block=True, now=WHEN)
-    assert [] == _dead(store)
+    assert _dead(store) == []
     assert due_in == pytest.approx(_due_in(store, new.lane), abs=1)
     assert outbox.done(new)
-    assert ["w2"] == _names(outbox)
+    assert _names(outbox) == ["w2"]
 
 
 def test_a_holder_that_was_overtaken_by_the_end(store: Store, outbox: Outbox):
@@ -183,12 +184,12 @@ def test_a_holder_that_was_overtaken_by_the_end(store: Store, outbox: Outbox):
     _put(store, new_work("w1"))
     old = _take(outbox)
     _hurry(store)
-    assert ["w1"] == _names(outbox)
+    assert _names(outbox) == ["w1"]
     assert not outbox.renew(old)
     assert not outbox.done(old)
     _put(store, new_work("w2"))
     assert not outbox.done(old)
-    assert ["w2"] == _names(outbox)
+    assert _names(outbox) == ["w2"]
 
 
 def test_settled_once(store: Store, outbox: Outbox):
@@ -198,7 +199,7 @@ def test_settled_once(store: Store, outbox: Outbox):
     assert outbox.done(taken)
     assert not outbox.done(taken)
     assert not outbox.dead(taken, "no", "", block=True, now=WHEN)
-    assert ["w2"] == _names(outbox)
+    assert _names(outbox) == ["w2"]
 
 
 # Again later
@@ -212,12 +213,12 @@ def test_later(store: Store, outbox: Outbox):
     assert pytest.approx(_due_in(store, taken.lane), abs=0.5) == 90.5
     assert outbox.take(PARTITION, "perform") is None
     state = outbox.states(KEY, ["w1"])["w1"]
-    assert ("later", 1, "down") == (state.state, state.attempts, state.error)
+    assert (state.state, state.attempts, state.error) == ("later", 1, "down")
     _hurry(store)
     again = _take(outbox)
-    assert ("w1", 2) == (again.state.work.name, again.state.attempts)
+    assert (again.state.work.name, again.state.attempts) == ("w1", 2)
     assert outbox.later(again, 0, "down")
-    assert "w1" == _take(outbox).state.work.name
+    assert _take(outbox).state.work.name == "w1"
 
 
 def test_new_work_hurries_nobody(store: Store, outbox: Outbox):
@@ -230,7 +231,7 @@ def test_new_work_hurries_nobody(store: Store, outbox: Outbox):
     _put(store, new_work("w3"))
     assert pytest.approx(_due_in(store, taken.lane), abs=1) == 600
     _hurry(store)
-    assert ["w1", "w2", "w3"] == _names(outbox)
+    assert _names(outbox) == ["w1", "w2", "w3"]
 
 
 # Dead
@@ -263,10 +264,10 @@ def test_a_dead_letter_tells_all(store: Store, outbox: Outbox):
         lane=Lane(KEY, LaneKind.LIFECYCLE).name,
         bell="perform",
     )
-    assert ("dead", "ValueError: no") == (
+    assert (
         outbox.states(KEY, ["w1"])["w1"].state,
         outbox.states(KEY, ["w1"])["w1"].error,
-    )
+    ) == ("dead", "ValueError: no")
 
 
 def test_dead_letters_stand_at_their_own_time(store: Store, outbox: Outbox):
@@ -278,14 +279,14 @@ def test_dead_letters_stand_at_their_own_time(store: Store, outbox: Outbox):
     letters, listed = DeadLetters(store), [WHEN + timedelta(days=1)]
     while page := letters.newest(1, before=(int(listed[-1].timestamp() * 1000), "")):
         listed.append(page[0].at)
-    assert [9, 6, 3, 0] == [(at - WHEN).total_seconds() for at in listed[1:]]
+    assert [(at - WHEN).total_seconds() for at in listed[1:]] == [9, 6, 3, 0]
 
 
 def test_a_dead_one_lets_the_lane_go_on(store: Store, outbox: Outbox):
     """With "continue" the next comes at once; the dead one is still kept from trimming."""
     _bury(store, outbox, block=False)
-    assert ["w2"] == _names(outbox)
-    assert 1 == outbox.waiting()
+    assert _names(outbox) == ["w2"]
+    assert outbox.waiting() == 1
 
 
 def test_a_dead_one_blocks_its_lane(store: Store, outbox: Outbox):
@@ -293,7 +294,7 @@ def test_a_dead_one_blocks_its_lane(store: Store, outbox: Outbox):
     _bury(store, outbox, block=True)
     _put(store, new_work("w3"), new_work("o1", key=OTHER))
     _hurry(store)
-    assert ["o1"] == _names(outbox)
+    assert _names(outbox) == ["o1"]
 
 
 def test_requeued_where_the_lane_went_on(store: Store, outbox: Outbox):
@@ -301,29 +302,29 @@ def test_requeued_where_the_lane_went_on(store: Store, outbox: Outbox):
     letter = _bury(store, outbox, block=False)
     assert outbox.revive(letter, requeue=True)
     second = _take(outbox)
-    assert "w2" == second.state.work.name
+    assert second.state.work.name == "w2"
     assert outbox.done(second)
     again = _take(outbox)
-    assert ("w1", 1, "") == (again.state.work.name, again.state.attempts, again.state.error)
+    assert (again.state.work.name, again.state.attempts, again.state.error) == ("w1", 1, "")
     assert again.state.first_at is not None
     assert outbox.done(again)
-    assert [] == _dead(store)
-    assert 0 == outbox.waiting()
+    assert _dead(store) == []
+    assert outbox.waiting() == 0
 
 
 def test_requeued_into_an_empty_lane(store: Store, outbox: Outbox):
     """A dead one of a lane that has nothing else is due at once."""
     letter = _bury(store, outbox, block=False)
-    assert ["w2"] == _names(outbox)
+    assert _names(outbox) == ["w2"]
     assert outbox.revive(letter, requeue=True)
-    assert ["w1"] == _names(outbox)
+    assert _names(outbox) == ["w1"]
 
 
 def test_requeued_where_it_blocked(store: Store, outbox: Outbox):
     """The one that blocked comes first again, once, and then the lane goes on."""
     letter = _bury(store, outbox, block=True)
     assert outbox.revive(letter, requeue=True)
-    assert ["w1", "w2"] == _names(outbox)
+    assert _names(outbox) == ["w1", "w2"]
 
 
 @pytest.mark.parametrize("block", [True, False])
@@ -331,9 +332,9 @@ def test_dropped(store: Store, outbox: Outbox, block: bool):
     """A dropped one is never done; the lane goes on; for a while it can be told what it was."""
     letter = _bury(store, outbox, block=block)
     assert outbox.revive(letter, requeue=False)
-    assert ["w2"] == _names(outbox)
-    assert "dropped" == outbox.states(KEY, ["w1"])["w1"].state
-    assert 0 == outbox.waiting()
+    assert _names(outbox) == ["w2"]
+    assert outbox.states(KEY, ["w1"])["w1"].state == "dropped"
+    assert outbox.waiting() == 0
     assert 0 < store.command("TTL", KEYS.work + "w1") <= KEEP_SECONDS
 
 
@@ -354,10 +355,10 @@ def test_a_dead_one_behind_a_blocked_lane(store: Store, outbox: Outbox):
     (first,) = _dead(store)
     assert outbox.dead(_take(outbox), "no", "", block=True, now=WHEN)
     assert outbox.revive(first, requeue=True)
-    assert [] == _names(outbox)
+    assert _names(outbox) == []
     (second,) = _dead(store)
     assert outbox.revive(second, requeue=False)
-    assert ["w3", "w1"] == _names(outbox)
+    assert _names(outbox) == ["w3", "w1"]
 
 
 # Leftovers
@@ -372,11 +373,11 @@ def test_work_is_done_once_however_often_it_is_asked_for(store: Store, outbox: O
     _put(store, new_work("w1"))
     assert outbox.dead(_take(outbox), "no", "", block=False, now=WHEN)
     _put(store, new_work("w1"))
-    assert [] == _names(outbox)
+    assert _names(outbox) == []
     assert outbox.revive(_dead(store)[0], requeue=True)
-    assert ["w1"] == _names(outbox)
+    assert _names(outbox) == ["w1"]
     _put(store, new_work("w1"))
-    assert [] == _names(outbox)
+    assert _names(outbox) == []
 
 
 def test_done_work_can_be_told_for_a_while(store: Store, outbox: Outbox):
@@ -384,9 +385,9 @@ def test_done_work_can_be_told_for_a_while(store: Store, outbox: Outbox):
     _put(store, new_work("w1"))
     _names(outbox)
     states = outbox.states(KEY, ["w1", "never"])
-    assert {"w1": "done"} == {name: state.state for name, state in states.items()}
+    assert {name: state.state for name, state in states.items()} == {"w1": "done"}
     assert KEEP_SECONDS - 5 < store.command("TTL", KEYS.work + "w1") <= KEEP_SECONDS
-    assert {} == outbox.states(KEY, [])
+    assert outbox.states(KEY, []) == {}
 
 
 @pytest.mark.parametrize("ending", ["done", "continue", "drop blocked", "drop"])
@@ -409,13 +410,13 @@ def test_an_emptied_lane_leaves_nothing(store: Store, outbox: Outbox, ending: st
 
 def test_how_lanes_stand(store: Store, outbox: Outbox):
     """Of an instance's lanes it is told how long they are, when they are due and what blocks."""
-    assert {} == outbox.lanes(KEY)
+    assert outbox.lanes(KEY) == {}
     _put(store, new_work("w1"), new_work("w2"), new_work("p1", lane=LaneKind.PLATFORM))
     lanes = outbox.lanes(KEY)
-    assert {LaneKind.LIFECYCLE: 2, LaneKind.PLATFORM: 1} == {k: s.length for k, s in lanes.items()}
+    assert {k: s.length for k, s in lanes.items()} == {LaneKind.LIFECYCLE: 2, LaneKind.PLATFORM: 1}
     assert all(s.due_at and abs(s.due_at.timestamp() - time.time()) < 5 for s in lanes.values())
     assert outbox.dead(_take(outbox), "no", "", block=True, now=WHEN)
-    assert (2, None, "w1") == outbox.lanes(KEY)[LaneKind.LIFECYCLE]
+    assert outbox.lanes(KEY)[LaneKind.LIFECYCLE] == (2, None, "w1")
 
 
 # Probing
@@ -424,15 +425,15 @@ def test_how_lanes_stand(store: Store, outbox: Outbox):
 def test_probe(store: Store, outbox: Outbox, ring: KeyRing):
     """The probe tells of each partition whether entries wait, and for which bell work is due."""
     idle = outbox.probe()
-    assert 64 == len(idle)
+    assert len(idle) == 64
     assert not any(p.behind or any(p.due.values()) for p in idle)
     Log(store, ring).append(new_entry(key=key_in(3)))
     _put(store, new_work("w1"), new_work("p1", lane=LaneKind.PLATFORM, key=OTHER))
     probes = outbox.probe()
-    assert [3] == [number for number, probe in enumerate(probes) if probe.behind]
-    assert {"perform": True, "marketplaces": True} == probes[PARTITION].due
+    assert [number for number, probe in enumerate(probes) if probe.behind] == [3]
+    assert probes[PARTITION].due == {"perform": True, "marketplaces": True}
     taken = _take(outbox)
-    assert {"perform": False, "marketplaces": True} == outbox.probe()[PARTITION].due
+    assert outbox.probe()[PARTITION].due == {"perform": False, "marketplaces": True}
     _hurry(store)
     assert outbox.probe()[PARTITION].due["perform"]
     assert outbox.done(_take(outbox))
@@ -447,5 +448,5 @@ def test_probe_after_a_commit(store: Store, outbox: Outbox, ring: KeyRing):
     place = log.read(PARTITION).entries[0].stream_id
     assert Commit(PARTITION, "0-0").run(store, place)
     assert not outbox.probe()[PARTITION].behind
-    assert 1 == log.trim(PARTITION, before_millis=1 << 50, most_bytes=0)
+    assert log.trim(PARTITION, before_millis=1 << 50, most_bytes=0) == 1
     assert not outbox.probe()[PARTITION].behind

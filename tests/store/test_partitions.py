@@ -50,8 +50,8 @@ def test_an_instance_has_one_partition_for_ever(name: str):
 
 def test_known_partitions():
     """Names that stand in stores already belong where they always did."""
-    assert 32 == partition_of(InstanceKey("xurrent", "wdc_siebel", "wdc"))
-    assert 48 == partition_of(InstanceKey("rebilly", "helpdesk", "acme"))
+    assert partition_of(InstanceKey("xurrent", "wdc_siebel", "wdc")) == 32
+    assert partition_of(InstanceKey("rebilly", "helpdesk", "acme")) == 48
 
 
 def test_instances_spread_evenly():
@@ -68,10 +68,10 @@ def test_an_id_names_its_partition():
     key = InstanceKey("xurrent", "app", "wdc")
     delivery = new_delivery_id(key, now=1_790_000_000.5)
     assert partition_of(key) == partition_in(delivery)
-    assert 16 == len(raw_id(delivery))
+    assert len(raw_id(delivery)) == 16
     assert delivery == delivery_id(partition_of(key), raw_id(delivery))
-    assert 1_790_000_000_500 == int.from_bytes(raw_id(delivery)[:6], "big")
-    assert "7" == delivery.partition("-")[2][14]
+    assert int.from_bytes(raw_id(delivery)[:6], "big") == 1_790_000_000_500
+    assert delivery.partition("-")[2][14] == "7"
 
 
 def test_ids_grow_with_time():
@@ -81,11 +81,10 @@ def test_ids_grow_with_time():
     assert ids == sorted(ids)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "-", "7", "7-", "-7", "64-a", "-1-a", "+7-a", " 7-a", "7 -a", "x-a", "٧-a", "0x7-a"]
-    + ["7_0-a", "07-a", "9" * 5000 + "-a"],
-)
+HOSTILE = ("7", "7-", "-7", "64-a", "-1-a", "+7-a", " 7-a", "7 -a", "x-a", "٧-a", "0x7-a", "7_0-a")
+
+
+@pytest.mark.parametrize("name", ["", "-", *HOSTILE, "07-a", "9" * 5000 + "-a"])
 def test_what_is_no_id_is_refused(name: str):
     """Anything without a partition in front raises ValueError, with a short message."""
     with pytest.raises(ValueError, match="no such id") as raised:

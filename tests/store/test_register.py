@@ -29,6 +29,7 @@ NAME = "application.client_secret"
 
 @pytest.fixture
 def register(store: Store, ring: KeyRing) -> Register:
+    """The register of the empty store."""
     return Register(store, ring)
 
 
@@ -52,7 +53,7 @@ def test_lines_in_the_order_asked_for(store: Store, register: Register):
     assert [instance_of(other, Status.SUSPENDED), None, instance_of(one)] == [
         line.instance if line else None for line in lines
     ]
-    assert [] == register.lines([])
+    assert register.lines([]) == []
     assert register.line(unknown) is None
 
 
@@ -66,7 +67,7 @@ def test_times_are_the_servers(store: Store, register: Register):
     assert before <= line.created_at <= after
     assert after <= micros(Register(store, KeyRing([b"x" * 32])).clock()) <= _server_time(store)
     assert line.created_at == line.updated_at
-    assert UTC == line.created_at.tzinfo
+    assert line.created_at.tzinfo == UTC
 
 
 def test_micros_lose_nothing():
@@ -88,25 +89,23 @@ def test_history_in_order(store: Store, register: Register):
         finish(store, commit)
     assert steps == register.transitions(key)
     assert notices[-MAX_NOTICES:] == register.notices(key)
-    assert ([], []) == (register.transitions(key_in(8)), register.notices(key_in(8)))
+    assert (register.transitions(key_in(8)), register.notices(key_in(8))) == ([], [])
 
 
 # Indexes
 
 
 def _members(store: Store, register: Register, index: str) -> list[str]:
-    slices = register.slice(
-        index, start="-", end="+", limit=50, reverse=False, by_score=False
-    )
+    slices = register.slice(index, start="-", end="+", limit=50, reverse=False, by_score=False)
     return sorted(member.decode() for found in slices for member, _ in found)
 
 
 def test_counts_and_policies_of_all(store: Store, register: Register):
     """Instances of all partitions are counted, the removed ones too."""
-    assert 0 == register.count()
+    assert register.count() == 0
     _put(store, *(instance_of(key_in(p)) for p in range(5)), instance_of(key_in(6), Status.REMOVED))
-    assert 6 == register.count()
-    assert [] == register.with_policy()
+    assert register.count() == 6
+    assert register.with_policy() == []
 
 
 def test_a_slice_by_name(store: Store, register: Register):
@@ -115,7 +114,13 @@ def test_a_slice_by_name(store: Store, register: Register):
     _put(store, *(instance_of(InstanceKey.parse(name)) for name in keys), instance_of(key_in(3)))
 
     def names(**options: Any) -> list[str]:
-        given = {"start": "-", "end": "+", "limit": 3, "reverse": False, "by_score": False}
+        given: dict[str, Any] = {
+            "start": "-",
+            "end": "+",
+            "limit": 3,
+            "reverse": False,
+            "by_score": False,
+        }
         slices = register.slice("by_id", **(given | options))
         assert len(PARTITIONS) == len(slices)
         assert len(slices[3]) <= 1
@@ -162,7 +167,7 @@ def _held(digest: str, previous: str | None = None) -> Slot[Secret]:
 def test_secrets_open_only_in_their_place(ring: KeyRing):
     """A secret's value is bound to its instance and name."""
     sealed = seal_secret(ring, key_in(), NAME, {"a": ["ü", 1]}, now=NOW)
-    assert {"a": ["ü", 1]} == open_secret(ring, key_in(), NAME, sealed)
+    assert open_secret(ring, key_in(), NAME, sealed) == {"a": ["ü", 1]}
     for key, name in ((key_in(7, 1), NAME), (key_in(8), NAME), (key_in(), "other")):
         with pytest.raises(Damaged):
             open_secret(ring, key, name, sealed)
@@ -179,9 +184,9 @@ def test_secrets_in_force(store: Store, register: Register, ring: KeyRing):
     commit.secrets(key, set(), kept)
     finish(store, commit)
     instance = instance_of(key, secrets={NAME: _held("new", "old"), "lost": _held("gone")})
-    assert {NAME: "new"} == register.secrets(instance)
+    assert register.secrets(instance) == {NAME: "new"}
     assert [kept, {}] == register.sealed_secrets([key, key_in(8)])
-    assert [] == register.sealed_secrets([])
+    assert register.sealed_secrets([]) == []
 
 
 def test_no_secret_is_in_clear(store: Store, ring: KeyRing):

@@ -24,6 +24,7 @@ DAY = 86400.0
 
 @pytest.fixture
 def rejected(store: Store, ring: KeyRing) -> Rejected:
+    """The rings of the empty store."""
     return Rejected(store, ring, max_age_seconds=14 * DAY)
 
 
@@ -57,11 +58,11 @@ def test_newest_first_over_all_apps(store: Store, ring: KeyRing, rejected: Rejec
     _keep(store, ring, _refusal(b"1", at=NOW - 30))
     _keep(store, ring, _refusal(b"2", at=NOW - 20), app=OTHER)
     _keep(store, ring, _refusal(b"3", at=NOW - 10, reason=Reason.EXPIRED))
-    assert [b"3", b"2", b"1"] == [one.refusal.captured.body for one in rejected.all(now=NOW)]
+    assert [one.refusal.captured.body for one in rejected.all(now=NOW)] == [b"3", b"2", b"1"]
     of_one = rejected.all(now=NOW, reason="expired")
-    assert [b"3"] == [one.refusal.captured.body for one in of_one]
-    assert [] == rejected.all(now=NOW, reason="bad_token")
-    assert [] == rejected.all(now=NOW, reason="d")
+    assert [one.refusal.captured.body for one in of_one] == [b"3"]
+    assert rejected.all(now=NOW, reason="bad_token") == []
+    assert rejected.all(now=NOW, reason="d") == []
 
 
 def test_nothing_in_clear(store: Store, ring: KeyRing):
@@ -80,28 +81,28 @@ def test_bounded_by_count(store: Store, ring: KeyRing, rejected: Rejected):
     bodies = [one.refusal.captured.body for one in rejected.all(now=NOW)]
     assert {b"rare", b"other"} <= set(bodies)
     assert [str(n).encode() for n in reversed(range(25, 225))] == bodies[:MAX_COUNT]
-    assert MAX_COUNT + 2 == len(bodies)
+    assert len(bodies) == MAX_COUNT + 2
 
 
 def test_bounded_by_bytes(store: Store, ring: KeyRing, rejected: Rejected):
     """A ring holds 4 MiB at most, but its newest refusal in any case."""
     _keep(store, ring, *(_refusal(b"x" * (1 << 20)) for _ in range(6)))
-    assert 3 == len(rejected.all(now=NOW))
+    assert len(rejected.all(now=NOW)) == 3
     assert 3 << 20 < _bytes(store) <= MAX_BYTES
     _keep(store, ring, _refusal(b"x" * (MAX_BYTES + 1)))
-    assert 1 == len(rejected.all(now=NOW))
+    assert len(rejected.all(now=NOW)) == 1
 
 
 def test_bounded_by_age(store: Store, ring: KeyRing, rejected: Rejected):
     """What is over 14 days old goes when the next comes, and is not shown even before."""
     _keep(store, ring, _refusal(b"old", at=NOW - 15 * DAY), _refusal(b"new"))
-    assert [b"new"] == [one.refusal.captured.body for one in rejected.all(now=NOW)]
+    assert [one.refusal.captured.body for one in rejected.all(now=NOW)] == [b"new"]
     store.command("FLUSHALL")
     place = f"{APP}:{Reason.WRONG_AUDIENCE}"
     store.command("XADD", KEYS.rejected + place, "1-0", "id", "7-x", "sealed", b"x" * 100)
     store.command("HSET", KEYS.rejected_bytes, place, 100)
     _keep(store, ring, _refusal())
-    assert 1 == store.command("XLEN", KEYS.rejected + place)
+    assert store.command("XLEN", KEYS.rejected + place) == 1
 
 
 def test_the_bytes_are_counted_exactly(store: Store, ring: KeyRing, rejected: Rejected):

@@ -62,7 +62,7 @@ return sum
 """
 _NAMES = {script(name).sha.encode(): name for name in SCRIPTS}
 _NOMINAL_MICROSECONDS = 5400
-"""What the reference takes on the machine that the bound of 5 ms is meant for."""
+"""What the reference takes on the machine of 2 cores that we measure on, when it is quiet."""
 
 
 class Full(NamedTuple):
@@ -118,6 +118,7 @@ def _commit(full: Full, entries: list[Entry]) -> None:
 
 @pytest.fixture(scope="module")
 def full() -> Iterator[Full]:
+    """A server of its own, whose disk is not what is measured, filled once."""
     with server() as running, contextlib.closing(Store(running.url)) as store:
         store.command("CONFIG", "SET", "appendfsync", "no")
         made = Full(store, KeyRing([bytes(range(32))]), keys_in(PARTITION, INSTANCES))
@@ -207,11 +208,11 @@ def test_no_script_takes_five_milliseconds(full: Full):
     with _slow_log(full.store):
         _run_all(full)
     found = _durations(full.store)
-    reference = (before + _reference(full.store)) / 2
+    reference = max(before, _reference(full.store))
     bound = BOUND_MICROSECONDS * max(1.0, reference / _NOMINAL_MICROSECONDS)
     print(f"reference {reference:.0f} µs (nominal {_NOMINAL_MICROSECONDS}), bound {bound:.0f} µs")
     assert {"append", "commit"} <= set(found)
     # The machine may take the processor from the server at any time, but not every time.
     slowest = {n: int(statistics.median(sorted(d)[-RUNS:])) for n, d in found.items()}
     print(", ".join(f"{name} {micros} µs" for name, micros in sorted(slowest.items())))
-    assert {} == {name: micros for name, micros in slowest.items() if micros > bound}
+    assert {name: micros for name, micros in slowest.items() if micros > bound} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Condition
 
 import pytest
@@ -41,7 +42,7 @@ class InTurn(Store):
         self._turns = turns
 
     def batch(self, commands: Sequence[Command]) -> list:
-        return [self._turns.take(self._name, lambda c=c: self._one(c)) for c in commands]
+        return [self._turns.take(self._name, partial(self._one, one)) for one in commands]
 
     def _one(self, command: Command) -> object:
         return super().batch([command])[0]
@@ -49,11 +50,13 @@ class InTurn(Store):
 
 @pytest.fixture
 def wake(store: Store) -> Wake:
+    """The flags of one bell, on the empty server."""
     return Wake(store, BELL)
 
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for those who meet."""
     with ThreadPoolExecutor(4) as opened:
         yield opened
 
@@ -90,7 +93,7 @@ def _leave(store: Store) -> bool:
 
 def test_the_first_ring_sends_a_job(wake: Wake):
     """A ring at rest needs a job; the next ones need none until the flag was taken down."""
-    assert [True, False, False] == [wake.raise_flag() for _ in range(3)]
+    assert [wake.raise_flag() for _ in range(3)] == [True, False, False]
     assert wake.lower_flag()
     assert not wake.lower_flag()
     assert wake.raise_flag()
@@ -117,7 +120,7 @@ def test_flags_end_by_themselves(store: Store, wake: Wake):
     wake.raise_flag()
     wake.listen()
     lives = store.batch([("PTTL", name) for name in store.command("KEYS", "*")])
-    assert 2 == len(lives)
+    assert len(lives) == 2
     assert all(0 < life <= 5000 for life in lives)
     assert min(lives) <= 1500
 

@@ -54,8 +54,8 @@ def test_nothing_waits_afterwards(inn: Inn):
 
 
 def test_a_long_log_is_applied_in_batches(inn: Inn):
-    """Of 450 entries at most two hundred at a time; the last statement is the one in force."""
-    for number in range(450):
+    """Of 250 entries at most a hundred at a time; the last statement is the one in force."""
+    for number in range(250):
         inn.deliver(states(number, SUSPENDED if number % 2 else OPERATES))
     assert inn.apply() == 3
     line = inn.desk.register.line(KEY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -56,6 +57,7 @@ def _texts(value: Any) -> Iterator[str]:
         # As it is, and as JSON, a traceback and a URL write it.
         yield value
         yield msgspec.json.encode(value).decode()[1:-1]
+        yield json.dumps(value)[1:-1]
         yield repr(value)[1:-1]
         yield quote(value, safe="")
     elif isinstance(value, dict):

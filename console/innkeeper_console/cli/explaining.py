@@ -76,7 +76,7 @@ def _happening(one: dict[str, Any]) -> Iterator[list[Any]]:
     if one["from_status"] != one["to_status"]:
         change = f" ({one['from_status'] or 'unknown'} → {one['to_status']})"
     yield ["  ", one["at"], "  ", one["name"], change]
-    kept = one["source"] if one["kept"] else "no longer kept"
+    kept = f"source {one['source']}" if one["kept"] else "no longer kept"
     yield ["    by ", one["cause"], *_by(one["order"], one["delivery"]), ", received ",
            one["received_at"], ", ", kept, ", signed by ", one["signer"]]  # fmt: skip
     for work in one["follow_ups"]:

@@ -89,7 +89,7 @@ def offering_of(payload: dict[str, Any]) -> str | None:
 def customer_of(payload: dict[str, Any]) -> str:
     """The customer's account."""
     account = payload.get("customer_account_id")
-    if not isinstance(account, str) or not ACCOUNT.match(account):
+    if not isinstance(account, str) or not ACCOUNT.match(account) or account == "-":
         raise NotUnderstood("customer_account_id is no account")
     return account
 

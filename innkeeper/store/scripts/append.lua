@@ -1,15 +1,15 @@
 -- Append deliveries to a partition's log, each at most once.
--- KEYS: log, counts, claims prefix (the periods share its slot)
+-- KEYS: log, counts, claims prefix (the periods share its slot), events, bodies
 -- ARGV: period length in seconds, number of fields an entry, then for each delivery:
 --   own id (16 bytes), expires_at (seconds, 0: never), number of claims, the claims, the entry's
---   field names and values (the first of which is the own id)
+--   field names and values (the first of which is the own id), the sealed event, the sealed body
 -- Gives for each delivery: {1, stream id} appended, now or by an earlier try under this id;
 --   {0, id of the first} a duplicate.
 --
 -- Lua keeps what a failing script has written. So what can fail comes before the first write, and
--- of one delivery the entry comes before its claims: an entry without claims is a harmless
--- duplicate, claims without an entry are a lost delivery.
-local log, counts, claims = KEYS[1], KEYS[2], KEYS[3]
+-- of one delivery what is sealed comes before the entry and the entry before its claims: an entry
+-- without claims is a harmless duplicate, claims without an entry are a lost delivery.
+local log, counts, claims, events, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local length, width = tonumber(ARGV[1]), tonumber(ARGV[2]) * 2
 local now = tonumber(redis.call('TIME')[1])
 local period = math.floor(now / length)
@@ -37,7 +37,7 @@ while at <= #ARGV do
     ask(when, at + 3, at + 2 + n)
   end
   if ends > period then ask(ends, at + 3, at + 2 + n) end
-  at = at + 3 + n + width
+  at = at + 3 + n + width + 2
 end
 for when, list in pairs(asked) do
   for from = 1, #list, 1000 do
@@ -94,14 +94,17 @@ while at <= #ARGV do
     learn(first_claim, entry_at - 1, first, ends)
     answers[#answers + 1] = {0, first}
   else
+    local event, body = ARGV[entry_at + width], ARGV[entry_at + width + 1]
+    redis.call('HSET', events, own, event)
+    redis.call('HSET', bodies, own, body)
     stream_id = redis.call('XADD', log, '*', unpack(ARGV, entry_at, entry_at + width - 1))
     learn(first_claim, entry_at - 1, own, ends, stream_id)
-    local size = 0
+    local size = #event + #body
     for i = entry_at, entry_at + width - 1 do size = size + #ARGV[i] end
     redis.call('HINCRBY', counts, 'accepted', 1)
     redis.call('HINCRBY', counts, 'bytes', size)
     answers[#answers + 1] = {1, stream_id}
   end
-  at = entry_at + width
+  at = entry_at + width + 2
 end
 return answers

@@ -1,21 +1,16 @@
--- Entries after the cursor, without the captured bytes, which no fold needs.
--- KEYS: log, cursor    ARGV: most entries, most bytes, fields a fold needs (the first ones)
--- Gives {cursor, {{stream id, value, value…}…}}.
+-- Entries after the cursor, with their sealed events and without the bodies, which no fold needs.
+-- KEYS: log, cursor, events    ARGV: most entries, most bytes of events
+-- Gives {cursor, {{stream id, sealed event, value…}…}}.
 local cursor = redis.call('GET', KEYS[2]) or '0-0'
-local most, bytes, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local from, found = '(' .. cursor, {}
-while #found < most and bytes > 0 do
-  local slice = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(20, most - #found))
-  if #slice == 0 then break end
-  for i = 1, #slice do
-    local fields, entry = slice[i][2], {slice[i][1]}
-    for j = 1, wanted do
-      entry[j + 1] = fields[j * 2]
-      bytes = bytes - #fields[j * 2]
-    end
-    found[#found + 1] = entry
-    if bytes <= 0 then break end
-  end
-  from = '(' .. slice[#slice][1]
+local bytes, found = tonumber(ARGV[2]), {}
+local slice = redis.call('XRANGE', KEYS[1], '(' .. cursor, '+', 'COUNT', ARGV[1])
+for i = 1, #slice do
+  local fields = slice[i][2]
+  local event = redis.call('HGET', KEYS[3], fields[2])
+  local entry = {slice[i][1], event}
+  for j = 2, #fields, 2 do entry[#entry + 1] = fields[j] end
+  found[i] = entry
+  bytes = bytes - #event
+  if bytes <= 0 then break end
 end
 return {cursor, found}

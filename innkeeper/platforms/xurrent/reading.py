@@ -1,0 +1,88 @@
+"""From an app instance of Xurrent's API to what was found, in either vocabulary.
+
+Pure; facts in `docs/platforms/xurrent.md`. Raises ValueError for what is not of the documented form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from innkeeper.config import XurrentApp
+from innkeeper.lifecycle.events import Event, EventKind, Flags
+from innkeeper.platforms.calls import Found
+from innkeeper.platforms.fields import is_number
+from innkeeper.platforms.xurrent.normalise import ACCOUNT
+
+_STATED = (
+    "app_offering",
+    "customer_account",
+    "customer_representative",
+    "disabled",
+    "enabled_by_customer",
+    "suspended",
+    "suspension_comment",
+    "custom_fields",
+    "created_at",
+    "updated_at",
+)
+"""No more than these: what else the API may show is not known to hold no secret."""
+
+
+def found(document: Any, app: XurrentApp) -> Found | None:
+    """The instance; None where it is one of another offering of the provider's."""
+    if not isinstance(document, dict):
+        raise ValueError("an app instance is no object")
+    if "integration" in document and "app_offering" not in document:
+        document = {**document, "app_offering": document["integration"]}
+    if _reference(document) != app.reference:
+        return None
+    customer = document.get("customer_account")
+    if not isinstance(customer, dict):
+        raise ValueError("customer_account is no object")
+    account, name = customer.get("id"), customer.get("name")
+    if not isinstance(account, str) or not ACCOUNT.match(account):
+        raise ValueError("customer_account has no account's id")
+    node_id = document.get("nodeID")
+    event = Event(
+        type="read",
+        kind=EventKind.STATED,
+        object_id=object_id(document),
+        node_id=node_id if isinstance(node_id, str) else None,
+        offering=app.reference,
+        customer_name=name if isinstance(name, str) else None,
+        flags=Flags(
+            disabled=_flag(document, "disabled"),
+            suspended=_flag(document, "suspended"),
+            enabled_by_customer=_flag(document, "enabled_by_customer"),
+            phase=None,
+        ),
+        stated={name: document[name] for name in _STATED if name in document},
+    )
+    return Found(account=account, event=event)
+
+
+def object_id(document: dict[str, Any]) -> str:
+    """The id of a thing of the marketplace's, sent as a number or as its text."""
+    stated = document.get("id")
+    if not is_number(stated):
+        raise ValueError("the id is no whole number")
+    return str(int(stated))
+
+
+def _reference(document: dict[str, Any]) -> str:
+    offering = document.get("app_offering")
+    reference = offering.get("reference") if isinstance(offering, dict) else None
+    if not isinstance(reference, str):
+        raise ValueError("app_offering has no reference")
+    return reference
+
+
+def _flag(document: dict[str, Any], name: str) -> bool | UnsetType:
+    value = document.get(name)
+    if value is None:
+        return UNSET
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is neither true nor false")
+    return value

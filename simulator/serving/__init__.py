@@ -1,0 +1,1 @@
+"""The marketplaces' servers: REST APIs, the pages of discovery, and the control."""

@@ -1,0 +1,1 @@
+"""What is so on the marketplaces: customers, their instances, and what happens to them."""
