@@ -60,7 +60,7 @@ def test_a_long_log_is_applied_in_batches(inn: Inn):
     assert inn.apply() == 3
     line = inn.desk.register.line(KEY)
     assert line is not None
-    assert (line.instance.status, line.instance.transitions) == ("suspended", 451)
+    assert (line.instance.status, line.instance.transitions) == ("suspended", 251)
 
 
 @pytest.mark.parametrize(
