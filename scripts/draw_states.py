@@ -53,7 +53,9 @@ def table() -> list[str]:
     lines = ["| from | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for start, row in TABLE.items():
         cells = [", ".join(f"`{name}`" for name in row[end]) or "—" for end in Status]
-        lines.append(f"| {f'`{start}`' if start else 'nothing known'} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {f'`{start}`' if start else 'nothing known'} | " + " | ".join(cells) + " |"
+        )
     return [
         *lines,
         "",
@@ -65,5 +67,9 @@ def table() -> list[str]:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(PAGE.read_text() != page() and "docs/states.md is out of date: run scripts/draw_states.py" or 0)
+        sys.exit(
+            PAGE.read_text() != page()
+            and "docs/states.md is out of date: run scripts/draw_states.py"
+            or 0
+        )
     PAGE.write_text(page())

@@ -24,7 +24,7 @@ _CURVES: dict[str, type[ec.EllipticCurve]] = {
 }
 _EXPONENT = 65537
 _PRIME_BITS = 1024
-_PRIMES = 12  # make 66 different RSA keys, after which they come round again
+_PRIMES = 8  # make 28 different RSA keys, after which they come round again
 _SIEVE = [n for n in range(3, 8000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
 
 

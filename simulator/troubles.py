@@ -1,9 +1,10 @@
 """What is wrong with a marketplace just now: switched by the control, felt by its REST API.
 
-    down              503, as from a proxy        slow            answers late, with what was true
-    html              a page instead of JSON      limited         429 (503 on Xandr), and until when
-    refusing          credentials refused         short_pages     a list lacks rows that it counts
-    changing_counts   the total differs by page   wrong_types     texts for lists, lists for texts
+down              503, as from a proxy        slow            answers late, with what was true
+html              a page instead of JSON      limited         429 (503 on Xandr), and until when
+refusing          credentials refused         short_pages     a list lacks rows that it counts
+changing_counts   the total differs by page   wrong_types     texts or lists for objects
+legacy            Xandr's shape of old
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ KINDS = (
     "short_pages",
     "changing_counts",
     "wrong_types",
+    "legacy",
 )
 
 

@@ -158,7 +158,7 @@ def flags(known: Instance, event: Event, source: Source) -> Step:
         offering=event.offering or known.offering,
         node_id=event.node_id or known.node_id,
         customer_name=event.customer_name or known.customer_name,
-        stated=event.stated or known.stated,
+        stated=known.stated | event.stated,
     )
     return Step(after, verdict)
 

@@ -100,8 +100,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the register. Holds no secret's value.
 
     `version` counts changes of facts, `transitions` those of status, and numbers them. `stated`:
-    what the marketplace last said under its own names. `revoked`: fingerprints of keys that an
-    operator took out of force. `confirmed`: nothing in force rests on a doubt. `confirm_wanted`,
+    what the marketplace last said under each of its own names. `revoked`: fingerprints of keys that
+    an operator took out of force. `confirmed`: nothing in force rests on a doubt. `confirm_wanted`,
     `confirm_settled`: wishes to read the instance back, raised and settled. `entry`: the stream id
     of the last folded entry.
     """

@@ -19,6 +19,7 @@ from innkeeper.store.log import Log
 from innkeeper.store.outbox import Outbox
 from innkeeper.store.register import Register
 from innkeeper.store.rejected import Rejected
+from innkeeper.store.tokens import Tokens
 from innkeeper.store.trouble import Troubles
 
 
@@ -36,6 +37,7 @@ class Desk:
     dead_letters: DeadLetters
     rejected: Rejected
     troubles: Troubles
+    tokens: Tokens
     outgoing: Outgoing
     bells: dict[BellName, Bell]
 
@@ -75,6 +77,7 @@ def open_desk(config: Config) -> Desk:
         dead_letters=DeadLetters(store),
         rejected=Rejected(store, ring, max_age_seconds=config.retention.rejected),
         troubles=Troubles(store),
+        tokens=Tokens(store, ring),
         outgoing=Outgoing(config.outgoing.allow_hosts),
         bells={name: Bell(name, queue) for name in BellName},
     )

@@ -8,6 +8,11 @@ from types import ModuleType
 WITH_WEBHOOKS = ("rebilly", "xurrent")
 
 
+def client_of(platform: str) -> ModuleType:
+    """The `client` module of a marketplace."""
+    return import_module(f"innkeeper.platforms.{platform}.client")
+
+
 def inbound_of(platform: str) -> ModuleType | None:
     """The `inbound` module of a marketplace that sends webhooks; None for any other name."""
     if platform not in WITH_WEBHOOKS:

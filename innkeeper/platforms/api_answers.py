@@ -35,7 +35,8 @@ _EPOCH_FROM = 1e9
 _MAX_MESSAGES = 50
 _MAX_FAULT_CHARACTERS = 500
 _MAX_MESSAGE_CHARACTERS = 2000
-_NAMES = ("message", "title", "detail", "error", "error_description", "errors", "invalidFields")
+_ITEMS = ("errors", "invalidFields")
+_NAMES = ("message", "title", "detail", "error", "error_description", *_ITEMS)
 _FAULTY = (400, 409, 422)
 
 
@@ -107,9 +108,20 @@ def _stated_seconds(value: str, now: float) -> float | None:
 
 
 def messages_in(document: Any) -> tuple[str, ...]:
-    """The messages of an error document, all of them, each once."""
-    found = dict.fromkeys(" ".join(text.split()) for text in _texts(document, ""))
-    return tuple(islice(found, _MAX_MESSAGES))
+    """The messages of an error document, all of them, each once.
+
+    Not a summary that only repeats what is told item by item.
+    """
+    said = document if isinstance(document, dict) else {}
+    items = _once(_texts({name: said[name] for name in _ITEMS if name in said}, ""))
+    for text in _once(_texts(document, "")):
+        if text not in items and not (items and all(item in text for item in items)):
+            items = (text, *items)
+    return items[:_MAX_MESSAGES]
+
+
+def _once(texts: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(" ".join(text.split()) for text in islice(texts, _MAX_MESSAGES)))
 
 
 def _texts(value: Any, field: str, depth: int = 0) -> Iterator[str]:

@@ -125,10 +125,15 @@ def _is_text(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a whole number of 0 or more, as such or as a text of digits."""
+    """Whether `number_in` gives a number."""
+    return number_in(value) is not None
+
+
+def number_in(value: Any) -> int | None:
+    """A whole number of 0 or more, sent as such or as its text; None for all else."""
     if isinstance(value, str):
-        return value.isascii() and value.isdecimal() and len(value) < 20
-    return type(value) is int and 0 <= value < 1 << 63
+        return int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else None
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
 
 
 def _is_reference(value: Any) -> bool:

@@ -10,12 +10,39 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from innkeeper.platforms.api_errors import RateLimited
-from innkeeper.store.tokens import Tokens
 
 HeadersOf = Callable[[str], Mapping[str, str]]
 _LEASE_SECONDS = 15.0
 """Longer than a sign-in may take."""
 _OTHER_SIGNS_IN_SECONDS = 2.0
+
+
+class Tokens(Protocol):
+    """What is asked of `innkeeper.store.tokens.Tokens`, which lies beside this layer."""
+
+    def get(self, name: str) -> str | None:
+        """The token; None where there is none."""
+        ...
+
+    def put(self, name: str, token: str, *, lives_seconds: float) -> None:
+        """Keep a token for as long as it lives."""
+        ...
+
+    def drop(self, name: str, token: str) -> None:
+        """Forget a token, if it still is that one."""
+        ...
+
+    def lease(self, name: str, seconds: float) -> bool:
+        """Whether the caller may sign in now."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Give a lease back."""
+        ...
+
+    def attempts(self, name: str, *, per_seconds: float, at_most: int) -> int:
+        """Count a sign-in; more than `at_most` means that it may not be made."""
+        ...
 
 
 class SignIn(Protocol):

@@ -15,7 +15,7 @@ EPOCH = "ik:epoch"
 """string: a random id, made with the store; another one means another store."""
 TRIMMED = "ik:trimmed"
 """string: somebody has trimmed the log within the last minute."""
-TOKEN = "ik:token:"
+TOKENS = "ik:token:"
 """+ name, string: a marketplace's access token, encrypted, until it runs out; + name + `:lease`,
 string: whoever signs in at present; + name + `:attempts`, list: when that was tried, newest first,
 in milliseconds."""
@@ -71,7 +71,8 @@ class PartitionKeys:
         self.queue = prefix + "q:"
         """+ lane, list: ids of its work, the next first."""
         self.work = prefix + "w:"
-        """+ id, hash: spec (JSON), state, attempts, first_at, at, error, result."""
+        """+ id, hash: spec (JSON), state, attempts, first_at, at, error; lost, attempts that nobody
+        settled."""
         self.fence = prefix + "fence"
         """string: the last fence number given out."""
         self.pins = prefix + "pins"

@@ -80,7 +80,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WorkState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far work has come. `state`: waiting, running, later, done, dead or dropped."""
+    """How far work has come. `state`: waiting, running, later, done, dead or dropped.
+
+    `lost`: how many attempts ended without being settled, their process with them.
+    """
 
     work: Work
     state: str
@@ -88,6 +91,7 @@ class WorkState(msgspec.Struct, frozen=True, kw_only=True):
     first_at: datetime | None
     at: datetime | None
     error: str
+    lost: int = 0
 
 
 class Taken(NamedTuple):
@@ -267,6 +271,7 @@ def _state(fields: dict[bytes, Any]) -> WorkState:
         first_at=_millis(first_at) if first_at else None,
         at=_millis(at) if at else None,
         error=fields.get(b"error", b"").decode(),
+        lost=int(fields.get(b"lost", 0)),
     )
 
 

@@ -11,7 +11,7 @@ import uuid
 
 from innkeeper.secrets import Damaged, KeyRing, MissingKey
 from innkeeper.store.connection import Store, script
-from innkeeper.store.keys import TOKEN
+from innkeeper.store.keys import TOKENS
 
 _PURPOSE, _PARTITION = "token", 0
 
@@ -30,7 +30,7 @@ class Tokens:
 
     def get(self, name: str) -> str | None:
         """The token; None where there is none, or none any more."""
-        sealed = self._store.command("GET", TOKEN + name)
+        sealed = self._store.command("GET", TOKENS + name)
         return None if sealed is None else self._opened(name, sealed)
 
     def put(self, name: str, token: str, *, lives_seconds: float) -> None:
@@ -38,23 +38,23 @@ class Tokens:
         if lives_seconds < 1:
             return
         sealed = self._ring.seal(_PURPOSE, _PARTITION, name, token.encode(), now=time.time())
-        self._store.command("SET", TOKEN + name, sealed, "PX", int(lives_seconds * 1000))
+        self._store.command("SET", TOKENS + name, sealed, "PX", int(lives_seconds * 1000))
 
     def drop(self, name: str, token: str) -> None:
         """Forget a token, if it still is that one: another process may have renewed it."""
-        sealed = self._store.command("GET", TOKEN + name)
+        sealed = self._store.command("GET", TOKENS + name)
         if sealed is not None and self._opened(name, sealed) == token:
-            self._store.command(*script("yield").call([TOKEN + name], [sealed]))
+            self._store.command(*script("yield").call([TOKENS + name], [sealed]))
 
     def lease(self, name: str, seconds: float) -> bool:
         """Whether the caller may sign in now: nobody else does, nor will within `seconds`."""
-        key = f"{TOKEN}{name}:lease"
+        key = f"{TOKENS}{name}:lease"
         taken = self._store.command("SET", key, self._holder, "NX", "PX", int(seconds * 1000))
         return bool(taken)
 
     def release(self, name: str) -> None:
         """Give a lease back before its end, if it still is ours."""
-        self._store.command(*script("yield").call([f"{TOKEN}{name}:lease"], [self._holder]))
+        self._store.command(*script("yield").call([f"{TOKENS}{name}:lease"], [self._holder]))
 
     def attempts(self, name: str, *, per_seconds: float, at_most: int) -> int:
         """Count a sign-in; how many there are within the last `per_seconds`, with this one.
@@ -62,7 +62,7 @@ class Tokens:
         More than `at_most` means that it may not be made, and it is not counted.
         """
         call = script("attempt").call(
-            [f"{TOKEN}{name}:attempts"], [int(per_seconds * 1000), at_most]
+            [f"{TOKENS}{name}:attempts"], [int(per_seconds * 1000), at_most]
         )
         return int(self._store.command(*call))
 

@@ -23,8 +23,8 @@ class Attempt:
 class Record:
     """A message on its way to one hook.
 
-    `outcome`: pending, answered, given_up (after all retries), switched_off (its webhook, or not yet
-    verified) or dropped (never sent at all). `repeat`: it has been answered before, and is sent again.
+    `outcome`: pending, answered, given_up (after all retries), switched_off (its webhook, or not
+    yet verified) or dropped (never sent at all). `repeat`: answered before, and sent again.
     """
 
     number: int

@@ -24,9 +24,7 @@ from simulator.world.messages import Message
 class Sender:
     """Lives on one event loop. `rates` may be replaced at any time."""
 
-    def __init__(
-        self, hooks: Hooks, rates: Rates, pace: Pace, rng: random.Random
-    ) -> None:
+    def __init__(self, hooks: Hooks, rates: Rates, pace: Pace, rng: random.Random) -> None:
         self.rates, self.records = rates, Records()
         self._hooks, self._pace, self._rng = hooks, pace, rng
         self._held: list[tuple[int, Message]] = []  # how often overtaken, and what

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -96,7 +96,8 @@ def _read(said: str, like: Any) -> Any:
         if isinstance(like, int):
             return int(said)
         if isinstance(_comparable(like), datetime):
-            return datetime.fromisoformat(said)
+            moment = datetime.fromisoformat(said)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (KeyError, ValueError):
         raise Problem(400, {"message": f"{said} is not a valid value"}) from None
     return said

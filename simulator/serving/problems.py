@@ -48,6 +48,7 @@ class Troubled:
         self._platform, self._troubles, self._app = platform, troubles, app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or what the trouble makes of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

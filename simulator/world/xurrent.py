@@ -230,5 +230,3 @@ class XurrentMarket:
 
     def _token(self, length: int) -> str:
         return "".join(self._rng.choices(_LETTERS, k=length))
-
-

@@ -6,7 +6,7 @@ Whatever happens, each is ended, and nothing of it is left.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -23,12 +23,24 @@ from tests.system.marketplaces import (
 from tests.system.running import Inn
 
 OpenInn = Callable[..., Inn]
+_LOG_LINES = 80
+_inns: list[Inn] = []
 
 PROVIDER = Account(name="quay", domain="xurrent.invalid", key=rsa_key("quay"))
 NOTES = Offering(provider=PROVIDER, reference="notes")
 POSTS = Offering(provider=PROVIDER, reference="posts")
 LIST = Offering(provider=PROVIDER, reference="list")
 POST_SECRET = "whsec_" + "cXVheS1wb3N0LXNlY3JldC0yMDI2LTExLTI0"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the logs of the inns that are there when a test fails."""
+    report = yield
+    for inn in (inn for inn in _inns if report.failed and inn.log.exists()):
+        lines = inn.log.read_text().splitlines()[-_LOG_LINES:]
+        report.sections.append((f"log of {inn.folder}", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +50,7 @@ def open_inn() -> Iterator[OpenInn]:
 
         def make(configuration: str | None = None, **environment: str) -> Inn:
             inn = Inn(configuration, **environment)
+            _inns.append(inn)
             opened.callback(inn.end)
             return inn
 
@@ -70,6 +83,7 @@ def shared(listener: Listener) -> Iterator[Inn]:
         )
     )
     inn = Inn(configuration, HOOK_PASSWORD=REBILLY_PASSWORD, POST_SECRET=POST_SECRET)
+    _inns.append(inn)
     inn.environment["ACME_CALLS"] = str(inn.folder / "calls.jsonl")
     try:
         inn.start()

@@ -33,8 +33,7 @@ def two(shared):
     found = customer("first-mate"), customer("second-mate")
     for account in found:
         learn(shared, account)
-    for account in found:
-        assert soon(lambda account=account: status_of(shared, account) == 202, 2)
+    assert soon(lambda: [status_of(shared, account) for account in found] == [202, 202], 2)
     return found
 
 

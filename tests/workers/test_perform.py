@@ -10,13 +10,13 @@ import pytest
 from innkeeper import Permanent, Temporary
 from innkeeper.bells import BellName
 from innkeeper.config import FollowUp
-from innkeeper.lifecycle.events import Event, EventKind
+from innkeeper.lifecycle.events import Event, EventKind, InstanceKey
 from innkeeper.store.dead_letters import DeadLetter
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import LaneKind, Taken
 from innkeeper_workers.performing import Performing, Task
 from tests.conftest import KEY as RING_KEY
-from tests.lifecycle.telling import DISABLED, KEY, OPERATES, SUSPENDED, brings, states
+from tests.lifecycle.telling import DISABLED, KEY, SUSPENDED, brings, states
 from tests.processes import python
 from tests.workers import calls
 from tests.workers.conftest import PARTITION, Inn, MakeInn, follow_up
@@ -25,6 +25,7 @@ from tests.workers.conftest import PARTITION, Inn, MakeInn, follow_up
 pytestmark = pytest.mark.timeout(60, method="thread")
 
 SECRET = "s3cret \"quoted\" ü-value"  # fmt: skip
+WINDMILL = InstanceKey("market", "tides", "windmill")
 APP_EVENT = Event(type="automation_rule", kind=EventKind.APP_EVENT, payload={"tide": "high"})
 
 
@@ -291,16 +292,19 @@ Performing(desk, BellName.PERFORM, task_of).look()
 """
 
 
-@pytest.mark.parametrize("function", ["blocked", "stubborn"])
-def test_a_hang_ends_the_process(make_inn: MakeInn, function: str):
+def test_a_hang_ends_the_process(make_inn: MakeInn):
     """Where no exception gets through, the process ends within 5 s of the limit; the work is
     settled by then, and tried again by another."""
     inn = make_inn(follow_up(name="hang", on=("enabled",)))
     inn.tell(states(1))
-    with python(HANGING % RING_KEY.hex(), inn.desk.store.url, function) as process:
-        assert process.wait(15) == 1
-    (work,) = inn.works()
-    assert (work.state, work.error) == ("later", "it hung and was killed")
+    inn.tell(states(1), key=WINDMILL)
+    started = time.monotonic()
+    source, url = HANGING % RING_KEY.hex(), inn.desk.store.url
+    with python(source, url, "blocked") as one, python(source, url, "stubborn") as other:
+        assert (one.wait(15), other.wait(15)) == (1, 1)
+    assert time.monotonic() - started < 10
+    for work in inn.works() + inn.works(WINDMILL):
+        assert (work.state, work.error) == ("later", "it hung and was killed")
     inn.hurry()
     assert inn.perform() == 1
     assert inn.works()[0].state == "done"
@@ -355,8 +359,7 @@ def test_others_are_called_to_help(make_inn: MakeInn):
     """Where more is due than one can do, the bell is rung before the follow-up runs."""
     inn = make_inn(follow_up())
     inn.tell(states(1), APP_EVENT)
-    other = KEY.__class__("market", "tides", "windmill")
-    inn.tell(states(1, OPERATES), key=other)
+    inn.tell(states(1), key=WINDMILL)
     inn.desk.queue.command("DEL", "rq:queue:innkeeper-perform", "ik:bell:perform")
     rung: list[int] = []
 
@@ -367,3 +370,15 @@ def test_others_are_called_to_help(make_inn: MakeInn):
     while performing.look():
         pass
     assert rung == [1, 1]
+
+
+def test_what_kills_its_process_is_given_up(make_inn: MakeInn):
+    """Work whose attempts were never settled is not run again and again without end."""
+    inn = make_inn(follow_up("record", "enabled"))
+    inn.tell(states(1))
+    store, (name,) = inn.desk.store, inn.desk.store.command("KEYS", f"{keys_of(PARTITION).work}*")
+    store.command("HSET", name, "state", "running", "lost", 9)
+    inn.perform()
+    assert calls.seen == []
+    (letter,) = inn.desk.dead_letters.newest(10)
+    assert letter.error == "Permanent: 10 attempts ended with their process"

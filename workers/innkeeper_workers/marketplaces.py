@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from innkeeper.bells import BellName
 from innkeeper.operations.desk import Desk
-from innkeeper_workers import handshake, process
-from innkeeper_workers.performing import Performing
+from innkeeper.store.outbox import Taken, WorkKind
+from innkeeper_workers import confirm, handshake, process
+from innkeeper_workers.performing import Performing, Task
 from innkeeper_workers.retention import Retention
 
 
@@ -16,8 +17,15 @@ def answer() -> None:
     process.answer(BellName.MARKETPLACES, _look_of, linger=False)
 
 
+def task_of(desk: Desk, taken: Taken) -> Task:
+    """What a piece of work in the platform lane asks for."""
+    if taken.state.work.kind is WorkKind.CONFIRM:
+        return confirm.task_of(desk, taken)
+    return handshake.task_of(desk, taken)
+
+
 def _look_of(desk: Desk) -> Callable[[], bool]:
-    performing = Performing(desk, BellName.MARKETPLACES, handshake.task_of)
+    performing = Performing(desk, BellName.MARKETPLACES, task_of)
     retention = Retention(desk)
 
     def look() -> bool:

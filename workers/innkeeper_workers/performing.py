@@ -25,17 +25,23 @@ from innkeeper_workers.leases import TimeIsUp, held
 from innkeeper_workers.redaction import redacted
 
 _MISSING_KEY_SECONDS = 10.0
+_MOST_LOST = 10
 log = get_logger()
 
 
 class Task(NamedTuple):
-    """What to do for a piece of work: `run` raises Temporary, Permanent or anything else."""
+    """What to do for a piece of work: `run` raises Temporary, Permanent or anything else.
+
+    `block`: given up, it holds its lane. `for_ever`: it is given up only as Permanent.
+    """
 
     run: Callable[[], None]
     limit_seconds: float
     block: bool = False
+    for_ever: bool = False
 
 
+_NO_TASK = Task(lambda: None, 0.0)
 Prepare = Callable[[Desk, Taken], Task]
 
 
@@ -82,11 +88,12 @@ class Performing:
 
     def _verdict(self, taken: Taken) -> tuple[str, str]:
         """Do the work and settle it; the verdict, and the error if there was one."""
-        outbox, block = self._desk.outbox, False
+        outbox, task = self._desk.outbox, _NO_TASK
         try:
             task = self._prepare(self._desk, taken)
-            block = task.block
-            with held(outbox, taken, task.limit_seconds, partial(self._hung, taken, block)):
+            if taken.state.lost >= _MOST_LOST and not task.for_ever:
+                raise Permanent(f"{taken.state.lost} attempts ended with their process")
+            with held(outbox, taken, task.limit_seconds, partial(self._hung, taken, task)):
                 task.run()
         except (StoreError, StoreUnavailable):
             raise
@@ -96,21 +103,21 @@ class Performing:
             return _settled(outbox.later(taken, _MISSING_KEY_SECONDS, text), "later"), text
         except BaseException as error:
             # TimeIsUp, and whatever a follow-up raises: sys.exit() fails like anything else.
-            return self._failed(taken, error, block=block)
+            return self._failed(taken, error, task)
         return _settled(outbox.done(taken), "done"), ""
 
-    def _failed(self, taken: Taken, error: BaseException, *, block: bool) -> tuple[str, str]:
+    def _failed(self, taken: Taken, error: BaseException, task: Task) -> tuple[str, str]:
         state, now = taken.state, datetime.now(UTC)
         asked = error.delay_seconds if isinstance(error, Temporary) else None
         age = (now - state.first_at).total_seconds() if state.first_at else 0.0
-        delay = next_delay(state.attempts, age, asked)
+        delay = next_delay(state.attempts, 0.0 if task.for_ever else age, asked)
         if isinstance(error, Permanent | Damaged):
             delay = None
         text = self._redacted(state.work, _summary(error))[:500]
         if delay is not None:
             return _settled(self._desk.outbox.later(taken, delay, text), "later"), text
         detail = self._redacted(state.work, "".join(traceback.format_exception(error)))
-        if not self._desk.outbox.dead(taken, text, detail, block=block, now=now):
+        if not self._desk.outbox.dead(taken, text, detail, block=task.block, now=now):
             return _settled(False, "dead"), text
         log.error(
             "dead_letter.added",
@@ -122,8 +129,8 @@ class Performing:
         )
         return "dead", text
 
-    def _hung(self, taken: Taken, block: bool) -> None:
-        self._failed(taken, TimeIsUp("it hung and was killed"), block=block)
+    def _hung(self, taken: Taken, task: Task) -> None:
+        self._failed(taken, TimeIsUp("it hung and was killed"), task)
 
     def _redacted(self, work: Work, text: str) -> str:
         line = self._desk.register.line(work.instance)

@@ -1,7 +1,7 @@
 """How things are printed: tables for people, one JSON document for programs.
 
-What comes from outside is shown without control characters. Where the output is no terminal,
-nothing is cut off and no line is wrapped.
+What comes from outside is shown without control characters. Nothing is cut off, and no line is
+wrapped but by the terminal itself, so that an id can be copied.
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(shown(cell), overflow="fold") for cell in row))
+        table.add_row(*(Text(shown(cell), no_wrap=True) for cell in row))
     if not table.row_count:
         print("none")
-    elif sys.stdout.isatty():
-        Console().print(table)
-    else:
-        drawn = io.StringIO()
-        Console(file=drawn, width=_ENDLESS, color_system=None).print(table)
-        for line in drawn.getvalue().splitlines():
-            print(line.rstrip())
+        return
+    drawn = io.StringIO()
+    styled = sys.stdout.isatty()
+    Console(
+        file=drawn,
+        width=_ENDLESS,
+        force_terminal=styled,
+        color_system="standard" if styled else None,
+    ).print(table)
+    for line in drawn.getvalue().splitlines():
+        print(line.rstrip())
 
 
 def print_fields(document: dict[str, Any]) -> None:

@@ -183,6 +183,7 @@ def _event(body: dict[str, Any], query: str, app: RebillyApp) -> Event:
         kind=EventKind.STATED,
         order=_order(found.get("updatedTime")) if event_type == ENABLED else None,
         hint=True,
+        confirmable=app.api is not None,
         creates=not isinstance(app.credential, NoCredential),
         offering=app.reference,
         # What happened is what the type says: which status an *enabled* embeds, nobody knows.

@@ -18,11 +18,10 @@ from innkeeper.platforms.api_answers import judged_plainly
 from innkeeper.platforms.api_errors import Down, Inconsistent, Invalid, Missing, Unsupported
 from innkeeper.platforms.calls import Caller, Found, segment
 from innkeeper.platforms.fields import Field, Form, faults_of, is_number
-from innkeeper.platforms.sign_in import Held, Key, SignIn, token_name
+from innkeeper.platforms.sign_in import Held, Key, SignIn, Tokens, token_name
 from innkeeper.platforms.xurrent import oauth, reading
 from innkeeper.platforms.xurrent.paging import pages
 from innkeeper.platforms.xurrent.resources import Offerings, Resource, Webhooks, check_query
-from innkeeper.store.tokens import Tokens
 
 INSTANCE_FIELDS: Mapping[str, Field] = {
     "custom_fields": Field(form=Form.CUSTOM_FIELDS),

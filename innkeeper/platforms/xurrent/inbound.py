@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from innkeeper.config import App, Discovery, XurrentApp
 from innkeeper.lifecycle.errors import Malformed, Reason, Rejected
 from innkeeper.lifecycle.events import Event, EventKind, InstanceKey, Mark, SigningPolicy
@@ -201,6 +203,7 @@ def _content(
     app = _routed(proven.app, event.offering, apps)
     if app is None:
         return pseudo, event, Mark.UNROUTED
+    event = replace(event, confirmable=app.api is not None)
     return InstanceKey(PLATFORM, app.name, normalise.customer_of(payload)), event, None
 
 

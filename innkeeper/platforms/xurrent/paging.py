@@ -13,7 +13,7 @@ from innkeeper.outgoing import Answer
 from innkeeper.platforms.api_errors import Inconsistent, Missing
 from innkeeper.platforms.calls import Caller, Reply
 from innkeeper.platforms.counting import Counting
-from innkeeper.platforms.fields import is_number
+from innkeeper.platforms.fields import number_in
 from innkeeper.platforms.xurrent.reading import object_id
 
 PER_PAGE = 100
@@ -70,9 +70,10 @@ def _elements(reply: Reply) -> list[dict[str, Any]]:
 def _count(counting: Counting, answer: Answer, elements: list[dict[str, Any]]) -> None:
     total = next(filter(None, map(answer.header, _TOTALS)), None)
     if total is not None:
-        if not is_number(total):
+        number = number_in(total)
+        if number is None:
             raise Inconsistent("the number of entries is no number")
-        counting.state(int(total))
+        counting.state(number)
     try:
         counting.add(object_id(each) for each in elements)
     except ValueError as error:

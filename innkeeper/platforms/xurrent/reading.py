@@ -1,6 +1,6 @@
 """From an app instance of Xurrent's API to what was found, in either vocabulary.
 
-Pure; facts in `docs/platforms/xurrent.md`. Raises ValueError for what is not of the documented form.
+Pure; facts in `docs/platforms/xurrent.md`. Raises ValueError for what is of another form.
 """
 
 from __future__ import annotations
@@ -12,22 +12,12 @@ from msgspec import UNSET, UnsetType
 from innkeeper.config import XurrentApp
 from innkeeper.lifecycle.events import Event, EventKind, Flags
 from innkeeper.platforms.calls import Found
-from innkeeper.platforms.fields import is_number
+from innkeeper.platforms.fields import number_in
 from innkeeper.platforms.xurrent.normalise import ACCOUNT
 
-_STATED = (
-    "app_offering",
-    "customer_account",
-    "customer_representative",
-    "disabled",
-    "enabled_by_customer",
-    "suspended",
-    "suspension_comment",
-    "custom_fields",
-    "created_at",
-    "updated_at",
-)
-"""No more than these: what else the API may show is not known to hold no secret."""
+_STATED = ("suspension_comment", "custom_fields")
+"""What deliveries do not state. What they do state would look changed each time that a read, which
+has it in another form, follows a delivery; and what else the API shows may hold a secret."""
 
 
 def found(document: Any, app: XurrentApp) -> Found | None:
@@ -65,10 +55,10 @@ def found(document: Any, app: XurrentApp) -> Found | None:
 
 def object_id(document: dict[str, Any]) -> str:
     """The id of a thing of the marketplace's, sent as a number or as its text."""
-    stated = document.get("id")
-    if not is_number(stated):
+    number = number_in(document.get("id"))
+    if number is None:
         raise ValueError("the id is no whole number")
-    return str(int(stated))
+    return str(number)
 
 
 def _reference(document: dict[str, Any]) -> str:
@@ -86,3 +76,7 @@ def _flag(document: dict[str, Any], name: str) -> bool | UnsetType:
     if not isinstance(value, bool):
         raise ValueError(f"{name} is neither true nor false")
     return value
+
+
+ABSENT = Event(type="read", kind=EventKind.REMOVED)
+"""What it means that the API shows no such instance."""

@@ -11,7 +11,7 @@ local blocks = redis.call('HGET', KEYS[2], 'blocked') == id
 if blocks then redis.call('HDEL', KEYS[2], 'blocked') end
 if ARGV[4] == 'requeue' then
   redis.call('HSET', KEYS[4], 'state', 'waiting', 'attempts', 0, 'error', '')
-  redis.call('HDEL', KEYS[4], 'first_at')
+  redis.call('HDEL', KEYS[4], 'first_at', 'lost')
   if not blocks then redis.call('RPUSH', KEYS[3], id) end
 else
   redis.call('HSET', KEYS[4], 'state', 'dropped', 'at', millis)

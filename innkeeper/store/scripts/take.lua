@@ -15,6 +15,8 @@ while true do
     redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[1])), lane)
     redis.call('HINCRBY', work, 'attempts', 1)
     redis.call('HSETNX', work, 'first_at', string.format('%.0f', now))
+    -- Running, and nobody holds it: whoever ran it has never settled it.
+    if redis.call('HGET', work, 'state') == 'running' then redis.call('HINCRBY', work, 'lost', 1) end
     redis.call('HSET', work, 'state', 'running')
     return {lane, fence, head, redis.call('HGETALL', work), #due - 1}
   end

@@ -1,0 +1,1 @@
+"""Xandr: sends nothing; its list of app installations is read."""
