@@ -67,9 +67,6 @@ def table() -> list[str]:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(
-            PAGE.read_text() != page()
-            and "docs/states.md is out of date: run scripts/draw_states.py"
-            or 0
-        )
+        stale = PAGE.read_text() != page()
+        sys.exit("docs/states.md is out of date: run scripts/draw_states.py" if stale else 0)
     PAGE.write_text(page())

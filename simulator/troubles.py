@@ -4,7 +4,7 @@ down              503, as from a proxy        slow            answers late, with
 html              a page instead of JSON      limited         429 (503 on Xandr), and until when
 refusing          credentials refused         short_pages     a list lacks rows that it counts
 changing_counts   the total differs by page   wrong_types     texts or lists for objects
-legacy            Xandr's shape of old
+legacy            Xandr's shape of old        old_words       Xurrent knows only integrations
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ KINDS = (
     "changing_counts",
     "wrong_types",
     "legacy",
+    "old_words",
 )
 
 

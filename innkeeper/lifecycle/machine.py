@@ -65,6 +65,10 @@ class Outcome(StrEnum):
     """A hint about an instance that nothing else speaks of."""
 
 
+REPEATS_NOTHING = frozenset(Outcome) - {Outcome.UNSUPPORTED}
+"""What was taken once: the same event again, replayed by an operator, changes nothing."""
+
+
 class Folded(msgspec.Struct, frozen=True, kw_only=True):
     """The instance after the event, and what happened to it. `confirm`: it is to be read back."""
 

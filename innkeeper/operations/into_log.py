@@ -18,7 +18,7 @@ from innkeeper.bells import BellName
 from innkeeper.lifecycle.errors import Impossible
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
 from innkeeper.lifecycle.instance import Instance, Status
-from innkeeper.lifecycle.machine import Arrival, Outcome, fold
+from innkeeper.lifecycle.machine import REPEATS_NOTHING, Arrival, fold
 from innkeeper.operations.captured import CapturedLine, ReadLine
 from innkeeper.operations.deliveries import find_delivery
 from innkeeper.operations.desk import Desk
@@ -27,7 +27,6 @@ from innkeeper.operations.replay_lines import Report, captured_of, replay_lines
 from innkeeper.store.entry import EntrySource, NewEntry, new_delivery_id
 
 _PIECE_BYTES = 1 << 20
-_EFFECTS = frozenset(map(str, Outcome))
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +104,7 @@ class _Rehearsal:
         return found
 
     def _had_effect(self, entry: NewEntry) -> bool:
-        return bool(entry.replays) and _outcome(self._desk, entry.replays) in _EFFECTS
+        return bool(entry.replays) and _outcome(self._desk, entry.replays) in REPEATS_NOTHING
 
     def _fold(self, entry: NewEntry) -> None:
         key, ring = entry.instance, self._desk.ring
@@ -148,9 +147,6 @@ def _entry(desk: Desk, line: CapturedLine, claim: bytes, *, follow_ups: bool) ->
         delivery = new_delivery_id(admitted.instance, now=now)
     except UnicodeEncodeError as error:
         raise CannotReplay("its instance's name is no text") from error
-    outcome = _outcome(desk, original.delivery) if original else ""
-    # What a mark kept from an effect is not repeated: it takes effect now, if it can.
-    repeats = original is not None and (outcome in _EFFECTS or outcome in ("", "dead"))
     return NewEntry(
         delivery=delivery,
         instance=admitted.instance,
@@ -160,7 +156,7 @@ def _entry(desk: Desk, line: CapturedLine, claim: bytes, *, follow_ups: bool) ->
         mark=admitted.mark,
         signer="operator",
         claims=(claim,),
-        replays=original.delivery if original and repeats else None,
+        replays=original.delivery if original else None,
         follow_ups=follow_ups,
         captured=captured,
     )

@@ -11,7 +11,7 @@ import time
 
 from innkeeper.bells import BellName
 from innkeeper.lifecycle.errors import Malformed, Rejected
-from innkeeper.lifecycle.machine import Outcome
+from innkeeper.lifecycle.machine import REPEATS_NOTHING
 from innkeeper.operations.desk import Desk
 from innkeeper.platforms import inbound_of
 from innkeeper.platforms.admission import Admitted, Request
@@ -19,7 +19,6 @@ from innkeeper.store.entry import Captured, Entry, EntrySource, NewEntry, new_de
 from innkeeper.store.log import Appended
 
 _DEAD = "dead"
-_HAD_AN_EFFECT = frozenset(map(str, Outcome))
 
 
 class CannotReplay(Exception):
@@ -80,7 +79,7 @@ def nonce(*parts: str) -> bytes:
 def _entry_of(desk: Desk, entry: Entry, *, follow_ups: bool) -> NewEntry:
     now = time.time()
     outcome = desk.log.outcome(entry.delivery).partition(" ")[0]
-    claims = () if outcome in _HAD_AN_EFFECT else (nonce(entry.delivery),)
+    claims = () if outcome in REPEATS_NOTHING else (nonce(entry.delivery),)
     try:
         captured = desk.log.captured(entry)
     except LookupError as error:
@@ -100,8 +99,7 @@ def _entry_of(desk: Desk, entry: Entry, *, follow_ups: bool) -> NewEntry:
         mark=mark,
         signer=entry.signer,
         claims=claims,
-        # What a mark kept from an effect is not repeated: it takes effect now, if it can.
-        replays=entry.delivery if claims == () or outcome in ("", _DEAD) else None,
+        replays=entry.delivery,
         follow_ups=follow_ups,
         captured=captured,
     )

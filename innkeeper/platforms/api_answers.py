@@ -6,7 +6,6 @@ Pure. Used by `Caller` and by the marketplaces' own judges, which know their API
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from copy import copy
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
@@ -114,10 +113,9 @@ def messages_in(document: Any) -> tuple[str, ...]:
     """
     said = document if isinstance(document, dict) else {}
     items = _once(_texts({name: said[name] for name in _ITEMS if name in said}, ""))
-    for text in _once(_texts(document, "")):
-        if text not in items and not (items and all(item in text for item in items)):
-            items = (text, *items)
-    return items[:_MAX_MESSAGES]
+    everything = _once(_texts(document, ""))
+    repeats = [text for text in everything if items and all(item in text for item in items)]
+    return tuple(text for text in everything if text in items or text not in repeats)
 
 
 def _once(texts: Iterator[str]) -> tuple[str, ...]:
@@ -157,9 +155,9 @@ def without(error: ApiError, host: str, secrets: Collection[str]) -> ApiError:
         return text if len(text) <= most else f"{text[:most]}…"
 
     if isinstance(error, Invalid):
-        faults = tuple(told(fault, _MAX_FAULT_CHARACTERS) for fault in error.faults)
-        return Invalid(faults, error.status)
-    clean = copy(error)
-    clean.message = f"{host}: {told(error.message, _MAX_MESSAGE_CHARACTERS)}"
-    clean.args = (clean.message,)
-    return clean
+        error.faults = tuple(told(fault, _MAX_FAULT_CHARACTERS) for fault in error.faults)
+        error.message = "; ".join(error.faults)
+    else:
+        error.message = f"{host}: {told(error.message, _MAX_MESSAGE_CHARACTERS)}"
+    error.args = (error.message,)
+    return error

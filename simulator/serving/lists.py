@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import operator
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,10 +18,10 @@ from simulator.serving.problems import Problem
 from simulator.troubles import Troubles
 
 _OPERATORS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
-    (">=", lambda value, said: value >= said),
-    ("<=", lambda value, said: value <= said),
-    (">", lambda value, said: value > said),
-    ("<", lambda value, said: value < said),
+    (">=", operator.ge),
+    ("<=", operator.le),
+    (">", operator.gt),
+    ("<", operator.lt),
 )
 _OWN = frozenset({"fields", "sort", "per_page", "cursor"})
 
@@ -40,15 +41,17 @@ def answer(
     """One page of `rows`, which hold all fields, each with an integer `id`. Raises Problem."""
     query = request.query_params
     kept = [row for row in rows if _passes(row, query.multi_items(), listing)]
-    sort = query.get("sort", listing.sort)
+    stated = query.get("sort", listing.sort)
+    sort, falls = (stated.removeprefix("-"), stated[:1] == "-") if stated else (None, False)
     if sort is not None and sort not in listing.sorts:
         raise Problem(400, {"message": f"Sorting by {sort} is not available"})
-    kept.sort(key=lambda row: _place(row, sort))
+    kept.sort(key=lambda row: _place(row, sort), reverse=falls)
     per_page = _per_page(query.get("per_page", "20"))
     rest = kept
     if "cursor" in query:
         after = _cursor(query["cursor"])
-        rest = [row for row in kept if _place(row, sort) > after]
+        passed = operator.lt if falls else operator.gt
+        rest = [row for row in kept if passed(_place(row, sort), after)]
     page, more = rest[:per_page], len(rest) > per_page
     headers = {"x-ratelimit-limit": "3600", "x-ratelimit-remaining": "3599"}
     fields = _fields(query.get("fields"), listing, rows)

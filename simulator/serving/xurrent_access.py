@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +18,8 @@ _ACCOUNT_HEADERS = ("x-xurrent-account", "x-4me-account")
 async def issue(run: Run, request: Request) -> Response:
     """POST /token: client credentials, of the provider or of a customer's own application."""
     content_type = request.headers.get("content-type", "")
-    said = await body_of(request) if "json" in content_type else dict(await request.form())
+    form = dict(parse_qsl((await request.body()).decode("latin-1")))
+    said = await body_of(request) if "json" in content_type else form
     if run.troubles.strike("xurrent", "refusing"):
         return JSONResponse({"error": "invalid_client"}, 401)
     if said.get("grant_type") != "client_credentials":

@@ -39,7 +39,7 @@ def _listing(offering: str) -> Listing:
 
 async def many(run: Run, request: Request) -> Response:
     """GET all, or by the predefined filter `/enabled`, `/disabled`."""
-    provider(run, request)
+    _check(run, request)
     wanted = request.path_params.get("predefined")
     rows = [
         _document(instance, _word(request))
@@ -51,7 +51,7 @@ async def many(run: Run, request: Request) -> Response:
 
 async def one(run: Run, request: Request) -> Response:
     """GET or PATCH one by its id."""
-    provider(run, request)
+    _check(run, request)
     instance = run.world.xurrent.find(request.path_params["id"])
     if instance is None:
         raise Problem(404, {"message": "Not found"})
@@ -63,6 +63,13 @@ async def one(run: Run, request: Request) -> Response:
     if run.troubles.strike("xurrent", "wrong_types"):
         found = [found]
     return JSONResponse(found)
+
+
+def _check(run: Run, request: Request) -> None:
+    """Only the provider, and on an old host only in the old vocabulary. Raises Problem."""
+    provider(run, request)
+    if _word(request) == "app_offering" and run.troubles.strike("xurrent", "old_words"):
+        raise Problem(404, {"message": "Not found"})
 
 
 def _changes(said: dict[str, Any]) -> dict[str, Any]:

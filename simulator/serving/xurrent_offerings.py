@@ -33,6 +33,9 @@ _LIMITS = {
 }
 _SWITCHES = ("disabled", "requires_enabled_oauth_person")
 _OTHERS = (
+    "compliance_attachments",
+    "description_attachments",
+    "features_attachments",
     "policy_jwt_alg",
     "policy_jwt_claim_expires_in",
     "service_instance",

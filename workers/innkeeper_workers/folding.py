@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey, Mark
 from innkeeper.lifecycle.follow_ups import idempotency_key
 from innkeeper.lifecycle.instance import Instance
-from innkeeper.lifecycle.machine import Arrival, fold
+from innkeeper.lifecycle.machine import REPEATS_NOTHING, Arrival, fold
 from innkeeper.lifecycle.transitions import Happening, Transition
 from innkeeper.operations.desk import Desk
 from innkeeper.store.commit import Commit
@@ -58,7 +58,7 @@ class Folding:
             return self.bury(entry, f"the content cannot be understood: {notes}")
         if entry.mark is not None:
             return self._settle(entry, entry.mark)
-        if entry.replays and self._outcome(entry.replays) not in ("", DEAD):
+        if entry.replays and self._outcome(entry.replays) in REPEATS_NOTHING:
             return self._repeat(entry)
         return self._fold(entry, entry.event(self._desk.ring))
 
@@ -201,7 +201,8 @@ class Folding:
         return outcome
 
     def _outcome(self, delivery: DeliveryId) -> str:
-        return self._outcomes.get(delivery) or self._desk.log.outcome(delivery)
+        told = self._outcomes.get(delivery) or self._desk.log.outcome(delivery)
+        return told.partition(" ")[0]
 
 
 def _secret_fields(instance: Instance) -> dict[str, tuple[str, str]]:
