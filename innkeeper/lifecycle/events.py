@@ -68,6 +68,8 @@ class EventKind(StrEnum):
     """The marketplace asks for proof that we listen."""
     REVOKED = "revoked"
     """An operator takes a learned signing policy out of force."""
+    SET_OFF = "set_off"
+    """An operator has one follow-up (`payload`) set off for an instance that is there already."""
     OTHER = "other"
     """An event type that nothing handles."""
 

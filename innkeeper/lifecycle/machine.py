@@ -81,6 +81,7 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
 _NOTICES = {
     EventKind.APP_EVENT: Happening.APP_EVENT,
     EventKind.HANDSHAKE: Happening.HANDSHAKE,
+    EventKind.SET_OFF: Happening.ADOPTED,
 }
 
 

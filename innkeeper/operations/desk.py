@@ -17,13 +17,14 @@ from innkeeper.store.connection import Store
 from innkeeper.store.dead_letters import DeadLetters
 from innkeeper.store.log import Log
 from innkeeper.store.outbox import Outbox
+from innkeeper.store.passes import Passes
 from innkeeper.store.register import Register
 from innkeeper.store.rejected import Rejected
 from innkeeper.store.tokens import Tokens
 from innkeeper.store.trouble import Troubles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Desk:
     """What a service needs to ask and do anything."""
 
@@ -38,6 +39,7 @@ class Desk:
     rejected: Rejected
     troubles: Troubles
     tokens: Tokens
+    passes: Passes
     outgoing: Outgoing
     bells: dict[BellName, Bell]
 
@@ -78,6 +80,7 @@ def open_desk(config: Config) -> Desk:
         rejected=Rejected(store, ring, max_age_seconds=config.retention.rejected),
         troubles=Troubles(store),
         tokens=Tokens(store, ring),
+        passes=Passes(store),
         outgoing=Outgoing(config.outgoing.allow_hosts),
         bells={name: Bell(name, queue) for name in BellName},
     )

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -25,6 +25,7 @@ from innkeeper.operations.desk import Desk
 from innkeeper.operations.replay import CannotReplay, nonce, reread
 from innkeeper.operations.replay_lines import Report, captured_of, replay_lines
 from innkeeper.store.entry import EntrySource, NewEntry, new_delivery_id
+from innkeeper.store.register import digester
 
 _PIECE_BYTES = 1 << 20
 
@@ -107,17 +108,13 @@ class _Rehearsal:
         return bool(entry.replays) and _outcome(self._desk, entry.replays) in REPEATS_NOTHING
 
     def _fold(self, entry: NewEntry) -> None:
-        key, ring = entry.instance, self._desk.ring
+        key = entry.instance
         if key not in self._after:
             line = self._desk.register.line(key)
             self._before[key] = self._after[key] = line.instance if line else None
-
-        def digest(name: str, value: Any, held: str | None) -> str:
-            return ring.digest(f"{key}\n{name}", value, held)
-
         moment = datetime.fromtimestamp(entry.at, UTC)
         arrival = Arrival(delivery=entry.delivery, at=moment, signer=entry.signer)
-        folded = fold(self._after[key], key, entry.event, arrival, digest)
+        folded = fold(self._after[key], key, entry.event, arrival, digester(self._desk.ring, key))
         self._after[key] = folded.instance
         names = self._transitions.setdefault(key, [])
         names += [str(happening.name) for happening in folded.happenings]

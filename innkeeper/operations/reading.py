@@ -52,13 +52,18 @@ def append_read(
         at_version=instance.version if instance else 0,
         settles=instance.confirm_wanted if instance else 0,
     )
+    return append_found(desk, key, replace(event, read=read), source)
+
+
+def append_found(desk: Desk, key: InstanceKey, event: Event, source: EntrySource) -> DeliveryId:
+    """Append what was found and is ordered by a key of its own."""
     now = time.time()
     entry = NewEntry(
         delivery=new_delivery_id(key, now=now),
         instance=key,
         at=now,
         source=source,
-        event=replace(event, read=read),
+        event=event,
         signer=SIGNER,
         captured=Captured(app=key.app),
     )

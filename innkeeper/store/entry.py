@@ -31,6 +31,9 @@ class EntrySource(StrEnum):
 
     DELIVERY = "delivery"
     READ = "read"
+    RECONCILE = "reconcile"
+    POLL = "poll"
+    IMPORT = "import"
     REPLAY = "replay"
     OPERATOR = "operator"
 

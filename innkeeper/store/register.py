@@ -5,13 +5,14 @@ Read by apply, receivers (policies) and operators. Written by `commit.py` alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.lifecycle.facts import Digest
 from innkeeper.lifecycle.instance import HeldPolicy, Instance, Slot
 from innkeeper.lifecycle.transitions import Transition
 from innkeeper.secrets import KeyRing
@@ -103,6 +104,20 @@ class Register:
         seconds, rest = self._store.command("TIME")
         return int(seconds) * 1_000_000 + int(rest)
 
+    def of_app(self, platform: str, app: str, *, limit: int = 500) -> Iterator[list[InstanceKey]]:
+        """The instances of an app, removed ones too, in pieces, partition by partition."""
+        prefix = f"{platform}/{app}/"
+        end = f"({prefix[:-1]}0"  # the character behind the slash
+        for partition in PARTITIONS:
+            start = f"[{prefix}"
+            while start:
+                name = keys_of(partition).by_id
+                call = ("ZRANGE", name, start, end, "BYLEX", "LIMIT", 0, limit)
+                found = [member.decode() for member in self._store.command(*call)]
+                if found:
+                    yield [InstanceKey.parse(member) for member in found]
+                start = f"({found[-1]}" if len(found) == limit else ""
+
     def count(self) -> int:
         """How many instances there are, removed ones too."""
         return sum(self._store.batch([("ZCARD", keys_of(p).by_id) for p in PARTITIONS]))
@@ -112,6 +127,11 @@ class Register:
         calls = [("ZRANGE", keys_of(p).with_policy, 0, -1) for p in PARTITIONS]
         names = sorted(name.decode() for answer in self._store.batch(calls) for name in answer)
         return [InstanceKey.parse(name) for name in names]
+
+
+def digester(ring: KeyRing, key: InstanceKey) -> Digest:
+    """How the machine tells an instance's secrets apart."""
+    return lambda name, value, held: ring.digest(f"{key}\n{name}", value, held)
 
 
 def seal_secret(ring: KeyRing, key: InstanceKey, name: str, value: Any, *, now: float) -> bytes:

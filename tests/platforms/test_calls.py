@@ -31,10 +31,12 @@ SECRET = "canary-7f3a"
 
 
 def bearer(token: str) -> dict[str, str]:
+    """The header that carries a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def caller_of(api: Api, sign_in: SignIn | None = None) -> Caller:
+    """Calls the API with a fixed token, or as told."""
     return Caller(
         f"{api.url}/v1", Outgoing(), sign_in or Key(SECRET, bearer), judged_plainly, now=lambda: NOW
     )
@@ -52,12 +54,12 @@ def test_a_call(api: Api):
     """A call carries its credential, its query and its body as JSON, and gives the JSON back."""
     api.answers("/v1/things", said({"id": 7}, "201 Created"))
     made = caller_of(api).call("POST", "/things", {"a": ">=1&b"}, document={"name": "é"})
-    assert {"id": 7} == made.document
+    assert made.document == {"id": 7}
     request = api.requests[0]
-    assert ("POST", {"a": ">=1&b"}) == (request.method, request.query)
-    assert {"name": "é"} == request.document
+    assert (request.method, request.query) == ("POST", {"a": ">=1&b"})
+    assert request.document == {"name": "é"}
     assert f"Bearer {SECRET}" == request.headers["authorization"]
-    assert "application/json" == request.headers["content-type"]
+    assert request.headers["content-type"] == "application/json"
 
 
 def test_an_empty_answer(api: Api):
@@ -101,7 +103,7 @@ def test_another_status(api: Api):
     """What has no kind of its own is an ApiError with its status and the API's own words."""
     error = error_of(api, said({"message": "not here"}, "405 Method Not Allowed"))
     assert (ApiError, 405) == (type(error), error.status)
-    assert "127.0.0.1: 405: not here" == error.message
+    assert error.message == "127.0.0.1: 405: not here"
 
 
 def test_too_large(api: Api):
@@ -196,7 +198,7 @@ def test_links_elsewhere(api: Api, link: str):
     """A next page on another host, port or scheme is never asked for."""
     with pytest.raises(Inconsistent, match="another host"):
         caller_of(api).follow(link)
-    assert [] == api.requests
+    assert api.requests == []
 
 
 @pytest.mark.parametrize("prefix", ["", "http://127.0.0.1:{port}"])
@@ -204,8 +206,8 @@ def test_links_at_home(api: Api, prefix: str):
     """A link on the same host is followed with the credential, relative or whole."""
     api.answers("/v1/things", said([]))
     link = prefix.format(port=api.url.rpartition(":")[2]) + "/v1/things?cursor=2"
-    assert [] == caller_of(api).follow(link).document
-    assert {"cursor": "2"} == api.requests[0].query
+    assert caller_of(api).follow(link).document == []
+    assert api.requests[0].query == {"cursor": "2"}
     assert "authorization" in api.requests[0].headers
 
 
@@ -227,7 +229,7 @@ def test_a_token_is_shared(api: Api, store: Store, ring: KeyRing):
     one, other = SigningIn(Tokens(store, ring)), SigningIn(Tokens(store, ring))
     for signing_in in (one, other, one):
         caller_of(api, signing_in.held).call("GET", "/things")
-    assert (1, 0) == (one.made, other.made)
+    assert (one.made, other.made) == (1, 0)
 
 
 def test_renewed_once(api: Api, tokens: Tokens):
@@ -236,19 +238,19 @@ def test_renewed_once(api: Api, tokens: Tokens):
     signing_in = SigningIn(tokens)
     api.answers("/v1/things", no, said({"done": True}), no)
     caller = caller_of(api, signing_in.held)
-    assert {"done": True} == caller.call("GET", "/things").document
-    assert ["Bearer t1", "Bearer t2"] == [x.headers["authorization"] for x in api.requests]
+    assert caller.call("GET", "/things").document == {"done": True}
+    assert [x.headers["authorization"] for x in api.requests] == ["Bearer t1", "Bearer t2"]
     with pytest.raises(Refused):
         caller.call("GET", "/things")
-    assert ["Bearer t2", "Bearer t3"] == [x.headers["authorization"] for x in api.requests[2:]]
+    assert [x.headers["authorization"] for x in api.requests[2:]] == ["Bearer t2", "Bearer t3"]
 
 
 def test_a_renewal_of_another_process_is_used(api: Api, tokens: Tokens):
     """Whoever was refused with an old token takes the new one that is there."""
     signing_in = SigningIn(tokens)
     tokens.put("api", "new", lives_seconds=60)
-    assert "new" == signing_in.held.instead_of("old")
-    assert 0 == signing_in.made
+    assert signing_in.held.instead_of("old") == "new"
+    assert signing_in.made == 0
 
 
 def test_only_one_signs_in(store: Store, ring: KeyRing):
@@ -272,7 +274,7 @@ def test_signing_in_at_once(store: Store, ring: KeyRing):
 
     with ThreadPoolExecutor(8) as pool:
         got = set(pool.map(ask, everyone))
-    assert 1 == sum(one.made for one in everyone)
+    assert sum(one.made for one in everyone) == 1
     assert got <= {"t1", None}
 
 

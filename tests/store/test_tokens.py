@@ -15,13 +15,14 @@ NAME = "xurrent:0123"
 
 @pytest.fixture
 def tokens(store: Store, ring: KeyRing) -> Tokens:
+    """No token yet."""
     return Tokens(store, ring)
 
 
 def test_a_token_is_kept_encrypted(store: Store, tokens: Tokens):
     """A token is given back as it was, and nothing in the store holds it in clear."""
     tokens.put(NAME, "canary-token", lives_seconds=60)
-    assert "canary-token" == tokens.get(NAME)
+    assert tokens.get(NAME) == "canary-token"
     assert b"canary" not in store.command("GET", f"ik:token:{NAME}")
     assert 0 < store.command("PTTL", f"ik:token:{NAME}") <= 60_000
 
@@ -51,7 +52,7 @@ def test_only_the_refused_token_is_dropped(tokens: Tokens):
     """What another process has put in its place meanwhile stays."""
     tokens.put(NAME, "new", lives_seconds=60)
     tokens.drop(NAME, "old")
-    assert "new" == tokens.get(NAME)
+    assert tokens.get(NAME) == "new"
     tokens.drop(NAME, "new")
     assert tokens.get(NAME) is None
     tokens.drop(NAME, "new")
@@ -79,16 +80,16 @@ def test_a_lease_ends(store: Store, ring: KeyRing, tokens: Tokens):
 def test_attempts_are_counted(tokens: Tokens):
     """Attempts count up to the most and one more, each name for itself."""
     counts = [tokens.attempts(NAME, per_seconds=60, at_most=3) for _ in range(5)]
-    assert [1, 2, 3, 4, 4] == counts
-    assert 1 == tokens.attempts("another", per_seconds=60, at_most=3)
+    assert counts == [1, 2, 3, 4, 4]
+    assert tokens.attempts("another", per_seconds=60, at_most=3) == 1
 
 
 def test_the_window_slides(tokens: Tokens):
     """Attempts that were refused do not count: room is there again as soon as the oldest is old."""
-    assert 1 == tokens.attempts(NAME, per_seconds=0.4, at_most=2)
+    assert tokens.attempts(NAME, per_seconds=0.4, at_most=2) == 1
     time.sleep(0.25)
-    assert 2 == tokens.attempts(NAME, per_seconds=0.4, at_most=2)
-    assert 3 == tokens.attempts(NAME, per_seconds=0.4, at_most=2)
+    assert tokens.attempts(NAME, per_seconds=0.4, at_most=2) == 2
+    assert tokens.attempts(NAME, per_seconds=0.4, at_most=2) == 3
     time.sleep(0.2)
-    assert 2 == tokens.attempts(NAME, per_seconds=0.4, at_most=2)
-    assert 3 == tokens.attempts(NAME, per_seconds=0.4, at_most=2)
+    assert tokens.attempts(NAME, per_seconds=0.4, at_most=2) == 2
+    assert tokens.attempts(NAME, per_seconds=0.4, at_most=2) == 3

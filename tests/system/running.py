@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.processes import free_port
+from tests.processes import free_port, soon
 from tests.system.speaking import Answer, ask
 
 PROGRAM = Path(sys.executable).with_name("innkeeper")
@@ -105,15 +105,11 @@ class Inn:
 
     def end(self) -> None:
         """Whatever happened, nothing of it runs or lies about any more."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if self.process is not None:
-                self.stop()
-        for process in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop()
+            self.kill()
+        soon(lambda: _killed(self.processes()) == 0)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def variables(self) -> dict[str, str]:
@@ -143,11 +139,7 @@ class Inn:
 
     def kill_service(self, name: str) -> int:
         """SIGKILL to every process of a service; how many there were."""
-        found = self.processes(f"innkeeper {name} ")
-        for process in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        return len(found)
+        return _killed(self.processes(f"innkeeper {name} "))
 
     def cli(self, *arguments: object) -> Ended:
         """Run a command in the working directory."""
@@ -194,3 +186,11 @@ class Inn:
         while self.get("/deliveries?outcome=waiting&per_page=1"):
             assert time.monotonic() < give_up_at, "entries are still waiting"
             time.sleep(0.05)
+
+
+def _killed(processes: list[Process]) -> int:
+    """SIGKILL to each; how many there were."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    return len(processes)

@@ -124,6 +124,8 @@ def test_with_secrets_only_who_asks_for_them(inn, taken):
     lines = {one["id"]: one for one in map(json.loads, file.read_text().splitlines())}
     body = base64.b64decode(lines[taken.secrets.delivery]["body_base64"])
     assert body == taken.secrets_body
+    # What the tests above look for is found where it is.
+    assert _spilled({"file": file.read_bytes(), "body": body}, taken) == ["file", "body"]
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -183,3 +185,4 @@ def _clothed(taken: Taken) -> Iterator[bytes]:
     claims = json.loads(taken.secrets_body)["jwt"].split(".")[1]
     yield claims[-80:].encode()
     yield claims[40:120].encode()
+    yield base64.b64encode(taken.secrets_body)[400:480]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey, Mark
+from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey, Mark
 from innkeeper.lifecycle.follow_ups import idempotency_key
 from innkeeper.lifecycle.instance import Instance
 from innkeeper.lifecycle.machine import REPEATS_NOTHING, Arrival, fold
@@ -21,7 +21,7 @@ from innkeeper.store.commit import Commit
 from innkeeper.store.dead_letters import DeadLetter, Subject
 from innkeeper.store.entry import Entry
 from innkeeper.store.outbox import LaneKind, Work, WorkKind
-from innkeeper.store.register import seal_secret, secret_field
+from innkeeper.store.register import digester, seal_secret, secret_field
 
 DEAD = "dead"
 """The outcome of an entry that became a dead letter."""
@@ -93,20 +93,17 @@ class Folding:
                 self.commit.secrets(key, set(held.known), kept)
 
     def _fold(self, entry: Entry, event: Event) -> str:
-        key, ring = entry.instance, self._desk.ring
-
-        def digest(name: str, value: Any, held: str | None) -> str:
-            return ring.digest(f"{key}\n{name}", value, held)
-
+        key = entry.instance
         arrival = Arrival(
             delivery=entry.delivery,
             at=datetime.fromtimestamp(entry.at, UTC),
             signer=entry.signer,
             entry=entry.stream_id,
         )
-        folded = fold(self._after.get(key), key, event, arrival, digest)
+        folded = fold(self._after.get(key), key, event, arrival, digester(self._desk.ring, key))
         sealed = self._sealed(key, folded.instance, event, entry)
-        steps = [self._set_off(entry, happening) for happening in folded.happenings]
+        only = str(event.payload) if event.kind is EventKind.SET_OFF else None
+        steps = [self._set_off(entry, happening, only) for happening in folded.happenings]
         if not key.is_pseudo:
             self._after[key] = folded.instance
         if sealed:
@@ -136,14 +133,17 @@ class Folding:
                 sealed[field] = seal_secret(self._desk.ring, key, name, value, now=entry.at)
         return sealed
 
-    def _set_off(self, entry: Entry, happening: Transition) -> tuple[Transition, list[Work]]:
-        """What a happening sets off: work for each follow-up that wants it."""
+    def _set_off(
+        self, entry: Entry, happening: Transition, only: str | None = None
+    ) -> tuple[Transition, list[Work]]:
+        """What a happening sets off: work for each follow-up that wants it, or for `only` one."""
         key = entry.instance
         if happening.name is Happening.HANDSHAKE:
             names, kind, lane = ["handshake"], WorkKind.HANDSHAKE, LaneKind.PLATFORM
         else:
             wanting = self._desk.config.follow_ups
             names = [f.name for f in wanting if f.wants(happening.name, key.platform, key.app)]
+            names = names if only is None else [only]
             kind = WorkKind.FOLLOW_UP
             lane = LaneKind.APP if happening.name is Happening.APP_EVENT else LaneKind.LIFECYCLE
         ids = {n: idempotency_key(key, entry.delivery, happening.id, n) for n in names}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from innkeeper.bells import BellName
 from innkeeper.operations.desk import Desk
 from innkeeper.store.outbox import Taken, WorkKind
 from innkeeper_workers import confirm, handshake, process
 from innkeeper_workers.performing import Performing, Task
+from innkeeper_workers.reconciling import Reconciling
 from innkeeper_workers.retention import Retention
 
 
@@ -26,10 +28,16 @@ def task_of(desk: Desk, taken: Taken) -> Task:
 
 def _look_of(desk: Desk) -> Callable[[], bool]:
     performing = Performing(desk, BellName.MARKETPLACES, task_of)
-    retention = Retention(desk)
+    retention, reconciling = Retention(desk), _reconciling(desk)
 
     def look() -> bool:
         retention.run_when_due()
-        return performing.look()
+        return performing.look() or reconciling.look()
 
     return look
+
+
+@lru_cache(maxsize=1)
+def _reconciling(desk: Desk) -> Reconciling:
+    """The passes of this process, which go on from job to job."""
+    return Reconciling(desk)

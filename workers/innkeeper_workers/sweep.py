@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from innkeeper.bells import BellName
 from innkeeper.operations.desk import Desk
+from innkeeper.operations.reconcile import due_apps
 from innkeeper_workers.retention import Retention
 
 
@@ -36,7 +37,7 @@ def sweep(desk: Desk) -> Swept:
     for bell, count in due.items():
         if count:
             desk.bells[bell].ring()
-    if not due[BellName.MARKETPLACES] and Retention(desk).is_due():
+    if not due[BellName.MARKETPLACES] and (Retention(desk).is_due() or due_apps(desk)):
         desk.bells[BellName.MARKETPLACES].ring()
     stopped = sum(bool(trouble.stopped) for trouble in troubles.values())
     return Swept(len(behind), {str(bell): count for bell, count in due.items()}, stopped)

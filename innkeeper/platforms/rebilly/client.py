@@ -12,9 +12,16 @@ from typing import Any
 from innkeeper.config import RebillyApi, RebillyApp
 from innkeeper.outgoing import Outgoing
 from innkeeper.platforms.api_errors import Down, Inconsistent, Missing, Unsupported
-from innkeeper.platforms.calls import Caller, Found, segment
+from innkeeper.platforms.calls import Caller, Found, Reply, segment
 from innkeeper.platforms.rebilly import reading
-from innkeeper.platforms.rebilly.resources import Applications, Document, Webhooks, judge, pages
+from innkeeper.platforms.rebilly.resources import (
+    Applications,
+    Document,
+    Webhooks,
+    judge,
+    object_of,
+    pages,
+)
 from innkeeper.platforms.sign_in import Key, Tokens
 
 _TOKEN_LIVES_SECONDS = 3600.0
@@ -51,11 +58,11 @@ class Client:
 
     def instance(self, account: str, object_id: str | None = None) -> Found | None:
         """The instance of an organization; there is no `object_id` here."""
-        document = self._document(account)
-        if document is None:
+        reply = self._read(account)
+        if reply is None:
             return None
         try:
-            return reading.found(document, self._app, account)
+            return reading.found(reply.document, self._app, account)
         except ValueError as error:
             raise Down(f"the instance of {account}: {error}") from None
 
@@ -77,10 +84,10 @@ class Client:
 
     def customer_token(self, account: str, secrets: Mapping[str, Any]) -> tuple[str, float]:
         """A fresh token to act as that organization; `secrets` holds none. Raises Missing."""
-        document = self._document(account)
-        if document is None:
+        reply = self._read(account)
+        if reply is None:
             raise Missing(f"{account} has no instance", 404)
-        token = document.get("token") if isinstance(document, dict) else None
+        token = object_of(reply).get("token")
         if token is None:
             raise Unsupported(f"the instance of {account} comes without a token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
@@ -112,12 +119,12 @@ class Client:
             now=self._now,
         )
 
-    def _document(self, account: str) -> Any | None:
-        """The instance's document; None where the application is there and the instance is not."""
+    def _read(self, account: str) -> Reply | None:
+        """The instance, whatever it is; None where the application is there and the instance is not."""
         if not reading.RESOURCE_ID.match(account):
             return None
         try:
-            return self._caller.call("GET", f"{self._instances}/{segment(account)}").document
+            return self._caller.call("GET", f"{self._instances}/{segment(account)}")
         except Missing:
             pass
         # A wrong base URL or application answers the same: only beside a list that is there does

@@ -115,3 +115,12 @@ def _stated(document: dict[str, Any], accepted: bool | UnsetType) -> dict[str, A
     if accepted is not UNSET:
         stated["accepted_permissions"] = accepted
     return stated
+
+
+ABSENT = Event(type="read", kind=EventKind.REMOVED)
+"""What it means that a sound pass no longer shows an installation."""
+
+
+def order_of_pass(number: int) -> OrderKey:
+    """The order of what a pass has not seen."""
+    return OrderKey(OrderKind.PASS, number)

@@ -16,7 +16,7 @@ from innkeeper.config import XurrentApi, XurrentApp
 from innkeeper.outgoing import Outgoing
 from innkeeper.platforms.api_answers import judged_plainly
 from innkeeper.platforms.api_errors import Down, Inconsistent, Invalid, Missing, Unsupported
-from innkeeper.platforms.calls import Caller, Found, segment
+from innkeeper.platforms.calls import Caller, Found, Reply, segment
 from innkeeper.platforms.fields import Field, Form, faults_of, is_number
 from innkeeper.platforms.sign_in import Held, Key, SignIn, Tokens, token_name
 from innkeeper.platforms.xurrent import oauth, reading
@@ -105,8 +105,8 @@ class Client:
         if object_id is None or not is_number(object_id):
             listed = (found for page in self.instances() for found in page)
             return next((found for found in listed if found.account == account), None)
-        document = self._on_one("GET", object_id)
-        return None if document is None else self._found(document, account)
+        reply = self._on_one("GET", object_id)
+        return None if reply is None else self._found(reply, account)
 
     def instances(self, *, pass_number: int = 0) -> Iterator[list[Found]]:
         """All instances of the app, page by page. Raises Inconsistent, and other ApiError."""
@@ -157,10 +157,10 @@ class Client:
         if object_id is None:
             known = self.instance(account)
             object_id = known.event.object_id if known else None
-        document = None if object_id is None else self._on_one("PATCH", object_id, fields)
-        if document is None:
+        reply = None if object_id is None else self._on_one("PATCH", object_id, fields)
+        if reply is None:
             raise Missing(f"{account} has no instance", 404)
-        return self._found(document, account)
+        return self._found(reply, account)
 
     def customer_token(self, account: str, secrets: Mapping[str, Any]) -> tuple[str, float]:
         """A token of the customer's OAuth application, which secrets-updates have brought."""
@@ -186,13 +186,13 @@ class Client:
             oauth.bearer,
         )
 
-    def _on_one(self, method: str, object_id: str, document: Any = UNSET) -> Any | None:
+    def _on_one(self, method: str, object_id: str, document: Any = UNSET) -> Reply | None:
         """Call one by its id; None where the list is there and that one is not."""
         for _ in range(2):
             words = self._words
             path = f"/{words.instances}/{segment(object_id)}"
             try:
-                return self._caller.call(method, path, document=document).document
+                return self._caller.call(method, path, document=document)
             except Missing:
                 # A host that knows no such path answers the same: only beside a list that is
                 # there does it mean that the instance is not.
@@ -201,10 +201,10 @@ class Client:
                 return None
         return None
 
-    def _found(self, document: Any, account: str) -> Found:
+    def _found(self, reply: Reply, account: str) -> Found:
         """One that was asked for by its id: it has to be that customer's, and of this app."""
         try:
-            found = reading.found(document, self._app)
+            found = reading.found(reply.document, self._app)
         except ValueError as error:
             raise Down(f"the app instance that was asked for: {error}") from None
         if found is None or found.account != account:

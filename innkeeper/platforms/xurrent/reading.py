@@ -80,3 +80,6 @@ def _flag(document: dict[str, Any], name: str) -> bool | UnsetType:
 
 ABSENT = Event(type="read", kind=EventKind.REMOVED)
 """What it means that the API shows no such instance."""
+
+SENDS_SECRETS = True
+"""Whether a customer who is there has given secrets, so that one without any lacks them."""
