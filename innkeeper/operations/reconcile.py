@@ -42,11 +42,12 @@ class LeaseLost(Exception):
 class Pass:
     """One pass over the list of one app. Raises ApiError, LeaseLost, StoreError, StoreUnavailable.
 
-    `accept_removals`: an operator has said that vanished instances are gone, however many.
+    `accept_removals`: an operator has said that vanished instances are gone, however many. `drift`
+    tells what was found so far.
     """
 
     def __init__(self, desk: Desk, app: App, *, accept_removals: bool = False) -> None:
-        """Nothing is asked or written before the first step. `drift` tells what was found so far."""
+        """Nothing is asked or written before the first step."""
         self._desk = desk
         self._app = app
         self._key = InstanceKey.pseudo(app.platform, app.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -52,8 +53,6 @@ def test_it_writes_a_configuration_that_fits(tmp_path: Path):
 
 def test_a_port_that_is_taken(tmp_path: Path):
     """Exit 2, with the reason."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = subprocess.run(

@@ -90,23 +90,12 @@ def test_lies(simulator: Simulator, access: Any, platform: str):
     rows, total = listed()
     assert len(rows) == total > 1
     trouble(simulator, platform, "short_pages", times=1)
-    assert listed() == (rows_without_tokens(listed, len(rows) // 2), total)
+    short, same_total = listed()
+    assert (len(short), same_total) == (total // 2, total)
     trouble(simulator, platform, "changing_counts", times=2)
     assert len({listed()[1], listed()[1], total}) == 3
     trouble(simulator, platform, "wrong_types", times=1)
     assert {type(row) for row in listed()[0]} == {str}
-
-
-def rows_without_tokens(listed: Any, count: int) -> Any:
-    """Any list of that length: tokens make no two of Rebilly's rows equal."""
-
-    class Rows(list[Any]):
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, list) and len(other) == count
-
-        __hash__ = None  # type: ignore[assignment]
-
-    return Rows()
 
 
 def test_slow_tells_what_was_true(simulator: Simulator, access: Any):
