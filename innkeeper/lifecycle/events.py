@@ -68,6 +68,8 @@ class EventKind(StrEnum):
     """The marketplace asks for proof that we listen."""
     REVOKED = "revoked"
     """An operator takes a learned signing policy out of force."""
+    DESTROYED = "destroyed"
+    """The secrets of an instance that was removed long ago are destroyed."""
     SET_OFF = "set_off"
     """An operator has one follow-up (`payload`) set off for an instance that is there already."""
     OTHER = "other"

@@ -99,6 +99,8 @@ def fold(
         raise Impossible(f"nothing handles {event.type}")
     if event.kind is EventKind.REVOKED:
         return _revoke(instance, event, arrival)
+    if event.kind is EventKind.DESTROYED:
+        return _destroy(instance, arrival)
     known = instance or Instance(platform=key.platform, app=key.app, account=key.account)
     if not event.creates and known.existence.present is not True:
         return Folded(instance=instance, outcome=Outcome.UNSUPPORTED, confirm=event.confirmable)
@@ -181,6 +183,15 @@ def _revoke(known: Instance | None, event: Event, arrival: Arrival) -> Folded:
         version=known.version + 1,
         entry=arrival.entry,
     )
+    return Folded(instance=after, outcome=Outcome.APPLIED)
+
+
+def _destroy(known: Instance | None, arrival: Arrival) -> Folded:
+    """Let go of a removed instance's secrets and keys; of one that has come back, none."""
+    gone = known is not None and known.status is Status.REMOVED
+    if known is None or not gone or not (known.secrets or known.policy):
+        return Folded(instance=known, outcome=Outcome.UNCHANGED)
+    after = replace(known, secrets={}, policy=None, version=known.version + 1, entry=arrival.entry)
     return Folded(instance=after, outcome=Outcome.APPLIED)
 
 

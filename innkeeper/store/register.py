@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import msgspec
 
 from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.lifecycle.facts import Digest
-from innkeeper.lifecycle.instance import HeldPolicy, Instance, Slot
+from innkeeper.lifecycle.instance import HeldPolicy, Instance, Slot, Status
 from innkeeper.lifecycle.transitions import Transition
 from innkeeper.secrets import KeyRing
 from innkeeper.store.connection import Store
@@ -21,6 +22,7 @@ from innkeeper.store.keys import PartitionKeys, keys_of
 from innkeeper.store.partitions import PARTITIONS, partition_of
 
 MAX_NOTICES = 100
+_PIECE = 500
 _instances = msgspec.json.Decoder(Instance)
 _transitions = msgspec.json.Decoder(Transition)
 
@@ -117,6 +119,17 @@ class Register:
                 if found:
                     yield [InstanceKey.parse(member) for member in found]
                 start = f"({found[-1]}" if len(found) == limit else ""
+
+    def removed(self) -> Iterator[Line]:
+        """The lines of removed instances, partition by partition."""
+        for partition in PARTITIONS:
+            name = f"{keys_of(partition).by_status}{Status.REMOVED}"
+            for start in count(0, _PIECE):
+                found = self._store.command("ZRANGE", name, start, start + _PIECE - 1)
+                lines = self.lines([InstanceKey.parse(member.decode()) for member in found])
+                yield from filter(None, lines)
+                if len(found) < _PIECE:
+                    break
 
     def count(self) -> int:
         """How many instances there are, removed ones too."""

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from simulator.settings import Pace
 from tests.simulator.conftest import Start
 from tests.simulator.running import Receiver, Simulator
 
@@ -15,8 +16,8 @@ INSTANCES = "/xurrent/v1/app_instances"
 @pytest.fixture
 def simulator(start: Start) -> Simulator:
     """After a while."""
-    running = start(customers=40)
-    running.control("act", {"n": 300, "platforms": ["xurrent"], "wait": True})
+    running = start(customers=40, pace=Pace(scale=0.0001))
+    running.control("act", {"n": 160, "platforms": ["xurrent"], "wait": True})
     return running
 
 

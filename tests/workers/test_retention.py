@@ -13,7 +13,7 @@ from innkeeper.store.entry import Captured
 from innkeeper.store.keys import TRIMMED
 from innkeeper_workers.marketplaces import _look_of
 from innkeeper_workers.retention import Retention
-from tests.lifecycle.telling import KEY, OPERATES, SUSPENDED, brings, states
+from tests.lifecycle.telling import KEY, OPERATES, SUSPENDED, brings, removes, states
 from tests.workers import calls
 from tests.workers.conftest import Inn, MakeInn, follow_up
 
@@ -127,3 +127,26 @@ def test_somebody_trims_once_a_minute(strict: Inn):
     _look_of(strict.desk)()
     assert strict.desk.log.counts()["trimmed"] == 2
     assert KEY in [line.instance.key for line in strict.desk.register.lines([KEY]) if line]
+
+
+def test_secrets_of_the_long_removed_are_destroyed(make_inn: MakeInn):
+    """Once, by an entry of the log; those of whoever is there, or has come back, stay."""
+    inn = make_inn(retention=RetentionSection(removed_secrets=0.0))
+    other = InstanceKey("market", "tides", "stays")
+    inn.tell(states(1), brings(2, {"a": "a1"}), removes(3))
+    inn.tell(states(1), brings(2, {"a": "a1"}), key=other)
+    assert (Retention(inn.desk).destroy_secrets(), Retention(inn.desk).destroy_secrets()) == (1, 0)
+    inn.apply()
+    gone, stays = inn.desk.register.lines([KEY, other])
+    assert gone is not None
+    assert stays is not None
+    assert (gone.instance.secrets, sorted(stays.instance.secrets)) == ({}, ["a"])
+    known = [len(sealed) for sealed in inn.desk.register.sealed_secrets([KEY, other])]
+    assert known == [0, 1]
+
+
+def test_secrets_of_the_lately_removed_stay(make_inn: MakeInn):
+    """A removal may turn out to have been wrong."""
+    inn = make_inn()
+    inn.tell(states(1), brings(2, {"a": "a1"}), removes(3))
+    assert Retention(inn.desk).destroy_secrets() == 0

@@ -85,6 +85,8 @@ class Folding:
             if after is None or after == before:
                 continue
             self.commit.instance(before, after)
+            if before and before.secrets and not after.secrets:
+                self._known_secrets(key)
             if key in self._secrets:
                 held = self._secrets[key]
                 stored = held.known | held.new
@@ -121,10 +123,7 @@ class Folding:
         """The event's secrets, encrypted, by field; those that the instance does not hold too."""
         if not event.secrets or after is None:
             return {}
-        if key not in self._secrets:
-            known = self._desk.register.sealed_secrets([key])[0]
-            self._secrets[key] = _Secrets(known, {})
-        held, sealed = self._secrets[key], {}
+        held, sealed = self._known_secrets(key), {}
         for field, (name, digest) in _secret_fields(after).items():
             if name not in event.secrets or field in held.known or field in held.new:
                 continue
@@ -132,6 +131,12 @@ class Folding:
             if self._desk.ring.digest(f"{key}\n{name}", value, digest) == digest:
                 sealed[field] = seal_secret(self._desk.ring, key, name, value, now=entry.at)
         return sealed
+
+    def _known_secrets(self, key: InstanceKey) -> _Secrets:
+        if key not in self._secrets:
+            known = self._desk.register.sealed_secrets([key])[0]
+            self._secrets[key] = _Secrets(known, {})
+        return self._secrets[key]
 
     def _set_off(
         self, entry: Entry, happening: Transition, only: str | None = None

@@ -1,14 +1,21 @@
-"""Drops old entries of the log in slices: by age, and by bytes over all partitions.
+"""Drops what is kept long enough: old entries of the log, and removed instances' secrets.
 
-Never past a cursor, nor an entry that unfinished work or a dead letter goes back to.
+Entries go in slices, by age and by bytes over all partitions; never past a cursor, nor one that
+unfinished work or a dead letter goes back to. Secrets go by an entry of the log, as they came.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
+from datetime import UTC, datetime, timedelta
 
+from innkeeper.bells import BellName
+from innkeeper.lifecycle.events import Event, EventKind
+from innkeeper.lifecycle.instance import Instance
 from innkeeper.logs import get_logger
 from innkeeper.operations.desk import Desk
+from innkeeper.store.entry import Captured, EntrySource, NewEntry, new_delivery_id
 
 EVERY_SECONDS = 60
 log = get_logger()
@@ -29,6 +36,7 @@ class Retention:
         """Trim, unless somebody did within the last minute."""
         if self._desk.log.claim_trim(EVERY_SECONDS):
             self.run()
+            self.destroy_secrets()
 
     def run(self) -> int:
         """Trim every partition as far as it may be; how many entries went."""
@@ -45,3 +53,30 @@ class Retention:
         if gone:
             log.info("log.trimmed", entries=gone)
         return gone
+
+    def destroy_secrets(self) -> int:
+        """Have the secrets of instances that were removed long ago destroyed; of how many."""
+        before = datetime.now(UTC) - timedelta(seconds=self._desk.config.retention.removed_secrets)
+        asked = 0
+        for line in self._desk.register.removed():
+            held = line.instance.secrets or line.instance.policy
+            if held and line.updated_at < before:
+                asked += not self._desk.log.append(_destroying(line.instance)).duplicate
+        if asked:
+            self._desk.bells[BellName.APPLY].ring()
+        return asked
+
+
+def _destroying(instance: Instance) -> NewEntry:
+    now = time.time()
+    asked_once = f"{instance.key}\n{instance.version}".encode()
+    return NewEntry(
+        delivery=new_delivery_id(instance.key, now=now),
+        instance=instance.key,
+        at=now,
+        source=EntrySource.OPERATOR,
+        event=Event(type="secrets.destroyed", kind=EventKind.DESTROYED),
+        signer="retention",
+        claims=(hashlib.sha256(asked_once).digest()[:12],),
+        captured=Captured(app=instance.app),
+    )
