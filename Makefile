@@ -11,7 +11,7 @@ READY  := .venv/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test check bench fmt lock clean
+.PHONY: help up demo test check bench fmt lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ help:
 # The PID lets `up` stop by itself when make is killed.
 up: $(READY) ## the main job: store, receiver, workers and console, until Ctrl-C (ARGS="--config FILE")
 	@INNKEEPER_PARENT=$$PPID exec $(BIN)/innkeeper up $(ARGS)
+
+demo: $(READY) ## the main job with three simulated marketplaces and a vendor app, live (ARGS="--seed 7")
+	@$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(READY) ## the whole test suite (ARGS="tests/lifecycle -k removed")
 	$(BIN)/python -m pytest -q $(ARGS)

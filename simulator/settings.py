@@ -41,7 +41,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     answer_within: float = 10.0
     retry_intervals: tuple[float, ...] = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
-    scale: float = 0.01
+    scale: float = 0.002
     switch_off_after: int = 20
     concurrency: int = 8
 

@@ -115,6 +115,9 @@ class EmbeddedServer:
             end_process(self._process, within_seconds=_STOP_SECONDS)
         elif (pid := self._found_pid()) is not None:
             self._end_found(pid)
+        with contextlib.suppress(OSError):
+            self._socket.unlink(missing_ok=True)
+            self._socket.parent.resolve().rmdir()  # it is empty once the last server has ended
 
     def _spawn(self, lock: int) -> None:
         self._socket.unlink(missing_ok=True)  # nobody listens: the lock was free

@@ -72,6 +72,8 @@ class EventKind(StrEnum):
     """The secrets of an instance that was removed long ago are destroyed."""
     SET_OFF = "set_off"
     """An operator has one follow-up (`payload`) set off for an instance that is there already."""
+    WISHED = "wished"
+    """Somebody has reason to have the instance read back. States nothing of it."""
     OTHER = "other"
     """An event type that nothing handles."""
 
@@ -85,6 +87,8 @@ class Mark(StrEnum):
     """An event type that nothing handles."""
     LATE = "late"
     """An app event older than the claims' lifetime: nothing tells whether it is a repetition."""
+    SECRETS_READ = "secrets_read"
+    """No delivery: the record that somebody was given the instance's secrets."""
     UNDECODABLE = "undecodable"
     """Authentic, but its content cannot be understood: becomes a dead letter."""
 

@@ -101,6 +101,8 @@ def fold(
         return _revoke(instance, event, arrival)
     if event.kind is EventKind.DESTROYED:
         return _destroy(instance, arrival)
+    if event.kind is EventKind.WISHED:
+        return _wish(instance, event, arrival)
     known = instance or Instance(platform=key.platform, app=key.app, account=key.account)
     if not event.creates and known.existence.present is not True:
         return Folded(instance=instance, outcome=Outcome.UNSUPPORTED, confirm=event.confirmable)
@@ -193,6 +195,16 @@ def _destroy(known: Instance | None, arrival: Arrival) -> Folded:
         return Folded(instance=known, outcome=Outcome.UNCHANGED)
     after = replace(known, secrets={}, policy=None, version=known.version + 1, entry=arrival.entry)
     return Folded(instance=after, outcome=Outcome.APPLIED)
+
+
+def _wish(known: Instance | None, event: Event, arrival: Arrival) -> Folded:
+    """A doubt without a statement: what is known stands, until a read has confirmed it."""
+    after = known
+    if known is not None:
+        wanted = known.confirm_wanted + 1
+        after = replace(known, confirmed=False, confirm_wanted=wanted, entry=arrival.entry)
+    outcome = Outcome.WAITING if event.confirmable else Outcome.UNCHANGED
+    return Folded(instance=after, outcome=outcome, confirm=event.confirmable)
 
 
 def _transitions(

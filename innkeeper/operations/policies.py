@@ -5,19 +5,17 @@ Asked by operators. A revocation is appended to the log like any fact, and appli
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from innkeeper.bells import BellName
 from innkeeper.config import XurrentApp
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey
 from innkeeper.lifecycle.instance import HeldPolicy, Instance
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.documents import rfc3339
-from innkeeper.store.entry import Captured, EntrySource, NewEntry, new_delivery_id
+from innkeeper.operations.operator_entries import append_by_operator
 
 _GRACE_SECONDS = 86400.0
 
@@ -87,25 +85,10 @@ def revoke(desk: Desk, key: InstanceKey, fingerprint: str | None = None) -> str:
     if not chosen:
         which = "previous signing policy" if fingerprint is None else f"policy {fingerprint:.80}"
         raise NotInForce(f"{key} has no {which} in force")
-    _append(desk, key, chosen[0].fingerprint)
-    return chosen[0].fingerprint
-
-
-def _append(desk: Desk, key: InstanceKey, fingerprint: str) -> None:
-    now = time.time()
-    event = Event(type="policy.revoked", kind=EventKind.REVOKED, fingerprint=fingerprint)
-    desk.log.append(
-        NewEntry(
-            delivery=new_delivery_id(key, now=now),
-            instance=key,
-            at=now,
-            source=EntrySource.OPERATOR,
-            event=event,
-            signer="operator",
-            captured=Captured(app=key.app),
-        )
-    )
-    desk.bells[BellName.APPLY].ring()
+    revoked = chosen[0].fingerprint
+    event = Event(type="policy.revoked", kind=EventKind.REVOKED, fingerprint=revoked)
+    append_by_operator(desk, key, event)
+    return revoked
 
 
 def _learned(

@@ -76,6 +76,9 @@ def _found(desk: Desk, app: App, key: InstanceKey, instance: Instance | None) ->
     client = open_client(desk, app)
     object_id = instance.existence.object_id if instance else None
     found = client.instance(key.account, object_id)
+    if found is None and object_id is not None:
+        # That object is gone; the customer may have installed the app anew, as another one.
+        found = client.instance(key.account)
     if found is not None:
         event: Event = found.event
         return event

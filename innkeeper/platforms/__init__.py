@@ -18,3 +18,13 @@ def inbound_of(platform: str) -> ModuleType | None:
     if platform not in WITH_WEBHOOKS:
         return None
     return import_module(f"innkeeper.platforms.{platform}.inbound")
+
+
+def acting_of(platform: str) -> ModuleType:
+    """The `acting` module of a marketplace."""
+    return import_module(f"innkeeper.platforms.{platform}.acting")
+
+
+def connecting_of(platform: str) -> ModuleType:
+    """The `connecting` module of a marketplace."""
+    return import_module(f"innkeeper.platforms.{platform}.connecting")

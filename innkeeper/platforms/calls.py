@@ -107,21 +107,23 @@ class Caller:
         *,
         document: Any = UNSET,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         accepted: Collection[int] = (),
         secrets: Collection[str] = (),
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> Reply:
         """Make a call; `path` is put behind the base URL. Raises ApiError.
 
-        `document` or `form`: the body. `accepted`: statuses that count as done beside 2xx.
+        `document` or `form`: the body. `headers`: of this call alone. `accepted`:
+        statuses that count as done beside 2xx.
         `secrets`: never to be repeated in a message, should the marketplace quote them.
         """
-        content, headers = _body(document, form)
+        content, of_body = _body(document, form)
         return self._signed_in(
             _Request(
                 method=method,
                 url=self.base_url + path + (f"?{urlencode(query)}" if query else ""),
-                headers=headers,
+                headers={**of_body, **(headers or {})},
                 content=content,
                 accepted=frozenset(accepted),
                 secrets=tuple(secrets),

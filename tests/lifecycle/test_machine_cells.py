@@ -54,6 +54,7 @@ EVENTS: dict[str, Event] = {
     "app event": Event(type="told", kind=EventKind.APP_EVENT),
     "handshake": Event(type="verify", kind=EventKind.HANDSHAKE),
     "revokes": revokes("old"),
+    "wishes": Event(type="wished", kind=EventKind.WISHED, confirmable=True),
 }
 
 # An event under each position: the status after it, then what happened. `=` is "no change".
@@ -72,6 +73,7 @@ unknown
     app event       unknown    app_event
     handshake       unknown    handshake
     revokes         unknown
+    wishes          unknown
 secrets only
     operates        enabled    installed enabled
     suspends        suspended  installed suspended
@@ -86,6 +88,7 @@ secrets only
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 pending
     operates        enabled    enabled
     suspends        suspended  suspended
@@ -100,6 +103,7 @@ pending
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 enabling
     operates        enabled    enabled
     suspends        suspended  suspended
@@ -114,6 +118,7 @@ enabling
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 enabled
     operates        =
     suspends        suspended  suspended
@@ -128,6 +133,7 @@ enabled
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 disabling
     operates        enabled    enabled
     suspends        suspended  suspended
@@ -142,6 +148,7 @@ disabling
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 suspended
     operates        enabled    resumed
     suspends        =
@@ -156,6 +163,7 @@ suspended
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 disabled
     operates        enabled    enabled
     suspends        suspended  suspended
@@ -170,6 +178,7 @@ disabled
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 removed
     operates        enabled    installed enabled
     suspends        suspended  installed suspended
@@ -184,6 +193,7 @@ removed
     app event       =          app_event
     handshake       =          handshake
     revokes         =
+    wishes          =
 """
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from innkeeper.lifecycle.events import Event, Flags, Read
+from innkeeper.lifecycle.events import Event, EventKind, Flags, Read
 from innkeeper.lifecycle.instance import Instance, Status
 from innkeeper.lifecycle.machine import Folded, Outcome
 from tests.lifecycle.histories import histories
@@ -48,6 +48,7 @@ def reads(known: Instance | None, found: Event) -> Folded:
     return arrive(known, read(known, found))
 
 
+WISH = Event(type="wished", kind=EventKind.WISHED, confirmable=True)
 DOUBTS = {
     "a hint": states(None, DISABLED, None, hint=True),
     "a hint with a newer key": states(9, DISABLED, None, hint=True),
@@ -81,6 +82,30 @@ def test_the_secrets_of_a_doubt_do_not_wait(doubt):
     assert folded.instance.secrets["token"].current.digest == digest("token", "t", None)
     assert names(folded) == ["secrets_updated"]
     assert folded.confirm
+
+
+def test_a_wish_is_a_doubt_that_states_nothing():
+    """6: what is known stands, unconfirmed, until a read that was asked for after it settles it."""
+    known = after(states(5))
+    early = read(known, states(None, DISABLED))
+    folded = arrive(known, WISH)
+    assert folded.instance
+    assert (folded.outcome, folded.happenings, folded.confirm) == (Outcome.WAITING, (), True)
+    assert (folded.instance.confirmed, folded.instance.version) == (False, known.version)
+    assert folded.instance.flags == known.flags
+    overtaken = arrive(folded.instance, early).instance
+    assert overtaken
+    assert not overtaken.confirmed
+    settled = reads(overtaken, states(None, DISABLED)).instance
+    assert settled
+    assert settled.confirmed
+
+
+def test_a_wish_about_a_stranger_asks_for_a_read_and_leaves_no_trace():
+    """6: without an API nobody can be asked."""
+    folded = arrive(None, WISH)
+    assert (folded.instance, folded.confirm) == (None, True)
+    assert not arrive(None, replace(WISH, confirmable=False)).confirm
 
 
 def test_a_hint_about_a_stranger_waits_too():

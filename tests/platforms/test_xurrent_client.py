@@ -423,9 +423,10 @@ def test_client_credentials(api: Api, opened: Open, tokens: Tokens):
         assert opened(**CREDENTIALS).instance("dc", "7") is not None
     request = api.to("/token")[0]
     assert request.method == "POST"
-    assert (
-        request.body == b"client_id=id-1&client_secret=s%26cret%3D1&grant_type=client_credentials"
-    )
+    assert dict(parse_qsl(request.body.decode())) == {
+        "grant_type": "client_credentials",
+        **CREDENTIALS,
+    }
     assert "authorization" not in request.headers
     assert api.paths == ["POST /token", f"GET {LIST}/7", f"GET {LIST}/7"]
     assert api.requests[2].headers["authorization"] == "Bearer access-1"

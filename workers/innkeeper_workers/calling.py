@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from innkeeper.lifecycle.errors import Permanent
+from innkeeper.lifecycle.errors import Permanent, Temporary
 from innkeeper.lifecycle.events import Event
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.documents import INSTANCE_FIELDS, instance_document, transition_document
+from innkeeper.platforms.api_errors import Down, RateLimited
 from innkeeper.store.outbox import Taken
 from innkeeper.store.partitions import partition_of
 from innkeeper.store.register import Line
+from innkeeper_workers.customer_api import CustomerApi, customer_api
 
 
 class Document(dict[str, Any]):
@@ -31,14 +33,16 @@ class Context:
     """What a follow-up gets beside the transition and the instance.
 
     `idempotency_key`: the same at every run. `attempt`: from 1. `secrets`: the customer's, by name
-    (`application.client_secret`). `api`: None. `event`: `type`, `object_id`, `order` and `payload`,
-    of an app event what the customer's account sent; None once the delivery is no longer kept.
+    (`application.client_secret`). `api`: an HTTP client signed in to the customer's account, None
+    where no API is configured or the marketplace has no such thing. `event`: `type`, `object_id`,
+    `order` and `payload`, of an app event what the customer's account sent; None once the delivery
+    is no longer kept.
     """
 
     idempotency_key: str
     attempt: int
     secrets: dict[str, Any]
-    api: None
+    api: CustomerApi | None
     event: Document | None
 
     def __repr__(self) -> str:
@@ -56,12 +60,17 @@ def call(desk: Desk, name: str, taken: Taken, line: Line | None) -> None:
         idempotency_key=work.id,
         attempt=taken.state.attempts,
         secrets=desk.register.secrets(line.instance) if line else {},
-        api=None,
+        api=customer_api(desk, work.instance),
         event=_event(desk, taken),
     )
     transition = Document(transition_document(work.transition))
     instance = Document(instance_document(line, INSTANCE_FIELDS)) if line else None
-    function(transition, instance, context)
+    try:
+        function(transition, instance, context)
+    except RateLimited as error:
+        raise Temporary(error.delay_seconds, error.message) from error
+    except Down as error:
+        raise Temporary(message=error.message) from error
 
 
 def _function(name: str) -> Any:

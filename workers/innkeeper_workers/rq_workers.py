@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from importlib import import_module
 from types import FrameType
 
 from rq import SimpleWorker, Worker
@@ -18,7 +19,7 @@ from rq.serializers import JSONSerializer
 from rq.worker.base import BaseWorker
 
 from innkeeper import runtime
-from innkeeper.bells import BellJob, BellName, queue_of
+from innkeeper.bells import ANSWERS, BellJob, BellName, queue_of
 from innkeeper.operations.desk import Desk, queue_url
 from innkeeper.store.connection import Store
 from innkeeper_workers import process
@@ -60,6 +61,8 @@ WORKERS: dict[BellName, type[BaseWorker]] = {
 def work(bell: BellName, desk: Desk) -> None:
     """Answer a bell until SIGTERM. Returns too when RQ's server stays away: start it again."""
     process.hold(desk)
+    # Now, not in each child of a forking worker.
+    import_module(ANSWERS[bell].rpartition(".")[0])
     logging.getLogger("rq").setLevel(logging.ERROR)
     # A connection of its own: RQ waits for jobs longer than a bell may wait for an answer.
     queue = Store(queue_url(desk.config))

@@ -89,7 +89,8 @@ class Supervisor:
             now = time.monotonic()
             if now - child.started_at > _STEADY_SECONDS:
                 child.pause_seconds = _FIRST_PAUSE_SECONDS
-            log.warning("worker.ended", bell=child.bell, pid=pid, status=status)
+            if not self.stopping:
+                log.warning("worker.ended", bell=child.bell, pid=pid, status=status)
             child.pid, child.start_at = None, now + child.pause_seconds
             child.pause_seconds = min(child.pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 

@@ -20,13 +20,13 @@ from innkeeper.platforms.rebilly.resources import (
     Webhooks,
     judge,
     object_of,
+    organization_url,
     pages,
 )
 from innkeeper.platforms.sign_in import Key, Tokens
 
 _TOKEN_LIVES_SECONDS = 3600.0
 _TOKEN = re.compile(r"[!-~]+")
-_ORGANIZATION = re.compile(r"/organizations/[^/]+\Z")
 
 
 def open_client(
@@ -41,7 +41,7 @@ def open_client(
 class Client:
     """One application's instances; see `calls.Client`.
 
-    `applications`, `webhooks`: all of the owner's organization.
+    `applications` (`offerings` by another name), `webhooks`: all of the owner's organization.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Client:
         key = Key(api.api_key, lambda secret: {"REB-APIKEY": secret})
         self._caller = Caller(api.base_url, outgoing, key, judge, now=now)
         self._instances = f"/applications/{segment(app.reference)}/instances"
-        self.applications = Applications(self._caller)
+        self.applications = self.offerings = Applications(self._caller)
         self.webhooks = Webhooks(self._caller)
 
     def instance(self, account: str, object_id: str | None = None) -> Found | None:
@@ -110,9 +110,8 @@ class Client:
 
     def _merchant(self, account: str, token: str) -> Caller:
         """Calls as that organization, under its own path."""
-        root = _ORGANIZATION.sub("", self._caller.base_url)
         return Caller(
-            f"{root}/organizations/{segment(account)}",
+            organization_url(self._caller.base_url, account),
             self._outgoing,
             Key(token, lambda secret: {"Authorization": f"Bearer {secret}"}),
             judge,
@@ -120,7 +119,7 @@ class Client:
         )
 
     def _read(self, account: str) -> Reply | None:
-        """The instance, whatever it is; None where the application is there and the instance is not."""
+        """The answer about an instance; None where there is none of this application."""
         if not reading.RESOURCE_ID.match(account):
             return None
         try:

@@ -5,12 +5,13 @@ Used by the client, by `connect` and by the console. Documents are the marketpla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from innkeeper.outgoing import Answer
 from innkeeper.platforms.api_answers import delay_in, judged
-from innkeeper.platforms.api_errors import ApiError, Down, Inconsistent, Invalid
+from innkeeper.platforms.api_errors import ApiError, Down, Inconsistent, Invalid, Unsupported
 from innkeeper.platforms.calls import MAX_ANSWER_BYTES, Caller, Reply, segment
 from innkeeper.platforms.counting import Counting
 from innkeeper.platforms.fields import Field, Form, faults_of, number_in
@@ -30,6 +31,7 @@ APPLICATION_FIELDS: Mapping[str, Field] = {
     "configuredBy": Field(),
 }
 APPLICATION_READ_ONLY = ("id", "status", "createdTime", "updatedTime", "_links")
+_ORGANIZATION = re.compile(r"/organizations/[^/]+\Z")
 _LIMIT = 200
 _LAST_OFFSET, _LAST_LIMIT = 1000, 1000
 """The greatest that the API takes: together the reach of 2,000 rows."""
@@ -83,6 +85,11 @@ def _elements(reply: Reply, id_name: str) -> list[Document]:
     return elements
 
 
+def organization_url(base_url: str, account: str) -> str:
+    """Where an organization's own side of the API is. `base_url`: the owner's."""
+    return f"{_ORGANIZATION.sub('', base_url)}/organizations/{segment(account)}"
+
+
 def object_of(reply: Reply) -> Document:
     """The answer's object. Raises Down for what is none."""
     if not isinstance(reply.document, dict):
@@ -110,6 +117,14 @@ class Applications:
         if faults:
             raise Invalid(faults)
         return object_of(self._caller.call("POST", "/applications", document=fields))
+
+    def create(self, fields: Mapping[str, Any]) -> Document:
+        """`register`, by the word that operators use for every marketplace."""
+        return self.register(fields)
+
+    def update(self, application_id: str, fields: Mapping[str, Any]) -> Document:
+        """The API changes no application. Raises Unsupported."""
+        raise Unsupported("Rebilly's API changes no application")
 
 
 def application_faults(fields: Mapping[str, Any]) -> tuple[str, ...]:
