@@ -96,6 +96,7 @@ def presence(known: Instance, event: Event, source: Source) -> Step:
         order=better(event.order, fact.order),
         floor=fact.floor,
         by_read=_by_read(event, verdict, before=fact.by_read),
+        adopted=event.adopts if arrives else fact.adopted,
         source=source if arrives else fact.source,
     )
     after = replace(known, existence=stated)

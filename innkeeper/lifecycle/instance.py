@@ -40,7 +40,8 @@ class Existence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the instance is there, and as which of the marketplace's objects.
 
     `present`: None while nothing but secrets is known. `floor`: the key of the newest removal,
-    which no older statement gets past. `by_read`: it rests on a read without a key.
+    which no older statement gets past. `by_read`: it rests on a read without a key. `adopted`: it
+    was there before us.
     """
 
     present: bool | None = None
@@ -48,6 +49,7 @@ class Existence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: OrderKey | None = None
     floor: OrderKey | None = None
     by_read: bool = False
+    adopted: bool = False
     source: Source | None = None
 
 

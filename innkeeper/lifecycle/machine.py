@@ -36,7 +36,7 @@ from msgspec.structs import replace
 
 from innkeeper.lifecycle import facts
 from innkeeper.lifecycle.errors import Impossible
-from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey
+from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, Flags, InstanceKey
 from innkeeper.lifecycle.facts import Digest, Verdict
 from innkeeper.lifecycle.instance import Instance, Source, Status, status_of
 from innkeeper.lifecycle.transitions import TABLE, Happening, Transition
@@ -218,8 +218,8 @@ def _transitions(
         steps.append((Happening.REMOVED, start, Status.REMOVED))
         start = Status.REMOVED
     names = TABLE[start][after.status]
-    if event.adopts and start is None:
-        names = (Happening.ADOPTED,)
+    if event.adopts:
+        names = _adoption(known, start) or names
     steps += [(name, start, after.status) for name in names]
     return tuple(
         Transition(
@@ -236,6 +236,17 @@ def _transitions(
         )
         for index, (name, before, to) in enumerate(steps, start=1)
     )
+
+
+def _adoption(known: Instance, start: Status | None) -> tuple[Happening, ...]:
+    """What a statement about an instance that was there before us is; none: what it always is.
+
+    Where an import stated no flags, the first that tells them is no step of the customer's.
+    """
+    if start is None:
+        return (Happening.ADOPTED,)
+    fresh = start is Status.PENDING and known.existence.adopted and known.flags == Flags()
+    return (Happening.UPDATED,) if fresh else ()
 
 
 def _notice(name: Happening, status: Status | None, event: Event, arrival: Arrival) -> Transition:

@@ -69,7 +69,8 @@ def list_offerings(desk: Desk, app: App, asked: Asked) -> Page[Document]:
     if len(query) < len(asked.filters):
         raise BadQuestion("a filter is given twice")
     query |= {"sort": asked.sort} if asked.sort is not None else {}
-    query |= {"fields": f"id,{asked.fields}"} if asked.fields is not None else {}
+    names = asked.fields.split(",") if asked.fields is not None else []
+    query |= {"fields": ",".join(dict.fromkeys(["id", *names]))} if names else {}
     try:
         found = [one for page in offerings_of(desk, app).pages(query) for one in page]
     except Invalid as error:
@@ -85,6 +86,8 @@ def list_offerings(desk: Desk, app: App, asked: Asked) -> Page[Document]:
     following = None
     if start + asked.per_page < len(found):
         following = write_cursor(str(page[-1].get("id")))
+    if names:
+        page = [{name: one[name] for name in names if name in one} for one in page]
     return Page(items=page, next=following)
 
 
@@ -95,9 +98,10 @@ class OwnInstallations:
         """Raises Unsupported where a vendor has no installations to make."""
         self._app = app
         self._reading = client_of(app.platform).reading
-        self._all = getattr(open_client(desk, app), "installations", None)
-        if self._all is None:
+        found = getattr(open_client(desk, app), "installations", None)
+        if found is None:
             raise Unsupported(f"{app.platform} has no installations in its API")
+        self._all: Any = found
 
     def all(self) -> list[Document]:
         """All of them."""

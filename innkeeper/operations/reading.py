@@ -31,16 +31,33 @@ def open_client(desk: Desk, app: App) -> Any:
     return client_of(app.platform).open_client(app, desk.outgoing, desk.tokens, now=time.time)
 
 
-def read_back(desk: Desk, app: App, key: InstanceKey) -> DeliveryId | None:
+def read_back(
+    desk: Desk,
+    app: App,
+    key: InstanceKey,
+    *,
+    object_id: str | None = None,
+    adopts: bool = False,
+    by_list: bool = True,
+) -> DeliveryId | None:
     """Read an instance and append what was found; None if neither side knows of it.
 
+    `object_id`: as which it is looked for, else as the one that is known. `adopts`: it was there
+    before us. `by_list`: where that object is gone, the marketplace's list is looked through.
     Raises ApiError, StoreError, StoreUnavailable.
     """
     line = desk.register.line(key)
     instance = line.instance if line else None
-    event = _found(desk, app, key, instance)
-    if event is None:
+    object_id = object_id or (instance.existence.object_id if instance else None)
+    client = open_client(desk, app)
+    found = client.instance(key.account, object_id)
+    if found is None and object_id is not None and by_list:
+        # That object is gone; the customer may have installed the app anew, as another one.
+        found = client.instance(key.account)
+    if found is None and instance is None:
         return None
+    event: Event = found.event if found else client_of(app.platform).reading.ABSENT
+    event = replace(event, adopts=adopts)
     return append_read(desk, key, event, instance, EntrySource.READ)
 
 
@@ -70,19 +87,3 @@ def append_found(desk: Desk, key: InstanceKey, event: Event, source: EntrySource
     appended = desk.log.append(entry)
     desk.bells[BellName.APPLY].ring()
     return appended.delivery
-
-
-def _found(desk: Desk, app: App, key: InstanceKey, instance: Instance | None) -> Event | None:
-    client = open_client(desk, app)
-    object_id = instance.existence.object_id if instance else None
-    found = client.instance(key.account, object_id)
-    if found is None and object_id is not None:
-        # That object is gone; the customer may have installed the app anew, as another one.
-        found = client.instance(key.account)
-    if found is not None:
-        event: Event = found.event
-        return event
-    if instance is None:
-        return None
-    absent: Event = client_of(app.platform).reading.ABSENT
-    return absent

@@ -22,7 +22,6 @@ from innkeeper.platforms.api_errors import (
     Refused,
     Unsupported,
 )
-from innkeeper.platforms.rebilly import inbound, reading
 from innkeeper.platforms.rebilly.client import Client, open_client
 from innkeeper.store.tokens import Tokens
 from tests.platforms.apis import NOW, Api, html, said
@@ -115,12 +114,6 @@ def test_no_time_of_change(api: Api, opened: Open, updated: Any):
     found = opened().instance("merchant-1")
     assert found is not None
     assert found.event.order is None
-
-
-@pytest.mark.parametrize("updated", ["2019-08-24T14:15:22Z", "2026-02-03T04:05:06.789123+02:00"])
-def test_reads_and_deliveries_share_their_order(updated: str):
-    """A read and a delivery of the same time have the same key."""
-    assert reading.changed_at(updated) == inbound._order(updated)
 
 
 def test_an_instance_without_its_organization(api: Api, opened: Open):

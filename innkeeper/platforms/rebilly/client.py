@@ -23,6 +23,7 @@ from innkeeper.platforms.rebilly.resources import (
     organization_url,
     pages,
 )
+from innkeeper.platforms.rebilly.values import RESOURCE_ID
 from innkeeper.platforms.sign_in import Key, Tokens
 
 _TOKEN_LIVES_SECONDS = 3600.0
@@ -120,7 +121,7 @@ class Client:
 
     def _read(self, account: str) -> Reply | None:
         """The answer about an instance; None where there is none of this application."""
-        if not reading.RESOURCE_ID.match(account):
+        if not RESOURCE_ID.match(account):
             return None
         try:
             return self._caller.call("GET", f"{self._instances}/{segment(account)}")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,7 +23,6 @@ from innkeeper.lifecycle.events import (
     Mark,
     SigningPolicy,
 )
-from innkeeper.lifecycle.order import OrderKey, OrderKind
 from innkeeper.platforms import jws
 from innkeeper.platforms.admission import (
     Admitted,
@@ -34,6 +31,7 @@ from innkeeper.platforms.admission import (
     Request,
     canonical_json,
 )
+from innkeeper.platforms.rebilly.values import RESOURCE_ID, changed_at
 
 PLATFORM = "rebilly"
 ROUTES_WITHOUT_NAME = True
@@ -41,7 +39,6 @@ ROUTES_WITHOUT_NAME = True
 ENABLED = "application-instance-enabled"
 DISABLED = "application-instance-disabled"
 _IN_QUERY = {"enabled": ENABLED, "disabled": DISABLED}
-_RESOURCE_ID = re.compile(r"[@~.\w-]{1,50}\Z", re.ASCII)
 _STATED = ("status", "isConfigured", "createdTime", "updatedTime")
 
 
@@ -181,7 +178,7 @@ def _event(body: dict[str, Any], query: str, app: RebillyApp) -> Event:
     return Event(
         type=event_type,
         kind=EventKind.STATED,
-        order=_order(found.get("updatedTime")) if event_type == ENABLED else None,
+        order=changed_at(found.get("updatedTime")) if event_type == ENABLED else None,
         hint=True,
         confirmable=app.api is not None,
         creates=not isinstance(app.credential, NoCredential),
@@ -214,7 +211,7 @@ def _application_id(body: dict[str, Any]) -> str | None:
 def _organization(body: dict[str, Any]) -> str:
     embedded = _embedded(body, "applicationInstance").get("organizationId")
     stated = body.get("organizationId", embedded)
-    if not isinstance(stated, str) or not _RESOURCE_ID.match(stated):
+    if not isinstance(stated, str) or not RESOURCE_ID.match(stated):
         raise NotUnderstood("organizationId is missing or no id")
     return stated
 
@@ -223,13 +220,3 @@ def _embedded(body: dict[str, Any], name: str) -> dict[str, Any]:
     embedded = body.get("_embedded")
     found = embedded.get(name) if isinstance(embedded, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _order(updated: Any) -> OrderKey | None:
-    """The time of the instance's last change, in microseconds; None where it cannot be read."""
-    try:
-        moment = datetime.fromisoformat(updated)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return OrderKey(OrderKind.UPDATED, round(aware.timestamp() * 1_000_000))
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -5,19 +5,15 @@ Pure; facts in `docs/platforms/rebilly.md`. Raises ValueError for what is of ano
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import UNSET
 
 from innkeeper.config import RebillyApp
 from innkeeper.lifecycle.events import Event, EventKind, Flags, Phase
-from innkeeper.lifecycle.order import OrderKey, OrderKind
 from innkeeper.platforms.calls import Found
+from innkeeper.platforms.rebilly.values import RESOURCE_ID, changed_at
 
-RESOURCE_ID = re.compile(r"(?!\.{1,2}\Z)[@~.\w-]{1,50}\Z", re.ASCII)
-"""An id that can stand in a path: `.` and `..` would lead elsewhere."""
 _STATED = ("status", "isConfigured", "createdTime", "updatedTime")
 _FLAGS = {
     "enabling": Flags(disabled=False, phase=Phase.ENABLING),
@@ -62,19 +58,6 @@ def _flags(status: Any) -> Flags:
     return Flags(
         disabled=known.disabled, suspended=None, enabled_by_customer=None, phase=known.phase
     )
-
-
-def changed_at(updated: Any) -> OrderKey | None:
-    """The time of the last change, in microseconds; None where it cannot be read.
-
-    The same number as deliveries give for the same text.
-    """
-    try:
-        moment = datetime.fromisoformat(updated)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return OrderKey(OrderKind.UPDATED, round(aware.timestamp() * 1_000_000))
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 ABSENT = Event(

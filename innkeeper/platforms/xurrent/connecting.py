@@ -55,9 +55,10 @@ def _policy(
         if path is not None:
             yield Step(what=f"the webhook policy {known} is there", key_file=str(path))
             return known
-    used = {_policy_of(webhook): _is_ours(webhook, place) for webhook in webhooks}
+    used = {_policy_of(webhook) for webhook in webhooks}
+    in_use_here = {_policy_of(webhook) for webhook in webhooks if _is_ours(webhook, place)}
     for known in map(_id, policies):
-        if used.get(known):
+        if known in in_use_here:
             yield Step(what=f"the webhook policy {known} is in use; its key is taken as configured")
             return known
     for one in policies:
