@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
@@ -13,6 +14,7 @@ def client_of(platform: str) -> ModuleType:
     return import_module(f"innkeeper.platforms.{platform}.client")
 
 
+@lru_cache(maxsize=16)
 def inbound_of(platform: str) -> ModuleType | None:
     """The `inbound` module of a marketplace that sends webhooks; None for any other name."""
     if platform not in WITH_WEBHOOKS:

@@ -6,6 +6,7 @@ The number and the tags are for ever: they stand in every key and every delivery
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
 
@@ -22,6 +23,7 @@ PARTITIONS = range(len(TAGS))
 _BY_NUMBER = {str(number): number for number in PARTITIONS}
 
 
+@lru_cache(maxsize=4096)
 def partition_of(key: InstanceKey) -> int:
     """The partition of an instance: from the first 8 bytes of SHA-256 of its exact name."""
     digest = hashlib.sha256(str(key).encode("utf-8", "surrogatepass")).digest()

@@ -6,7 +6,7 @@ import threading
 
 from innkeeper.bells import Bell
 
-_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS = 0.02
 
 
 class Ringer:
