@@ -185,13 +185,15 @@ def states(
     return signed({"event": event, "object_id": "7", "payload": payload})
 
 
-def brings_secrets(account: str = "acme", owner: str | None = None) -> Request:
+def brings_secrets(
+    account: str = "acme", owner: str | None = None, *, secret: str = CANARY
+) -> Request:
     """A secrets-update; with a signing policy of `owner`'s key."""
     payload: dict[str, Any] = {
         "audit_line_id": next(_audit),
         "app_offering": {"reference": "notes"},
         "customer_account_id": account,
-        "application": {"client_id": "id-1", "client_secret": CANARY},
+        "application": {"client_id": "id-1", "client_secret": secret},
     }
     if owner is not None:
         pem = public_pem(key_for("RS256", owner))

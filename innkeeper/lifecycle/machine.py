@@ -9,7 +9,7 @@
     with what is known is a doubt, and so is a hint, unless its key shows it to be old.
  5. A doubt waits for a read where one is possible; otherwise it is taken in its order of arrival
     and marked unconfirmed. It never brings into being what only its own word supports, where its
-    maker says so.
+    maker says so. A wish to have the instance read back is a doubt that states nothing.
  6. A read is taken if nothing has changed the instance since before its request; else it is
     overtaken, and wanted again. Where it shares no kind of key with deliveries, a delivery changes
     what it set only through another read.
@@ -18,7 +18,8 @@
     that is not known, a customer's yes, a removal's key.
  8. Secrets and signing policies merge and are kept whatever the order; the floor decides which are
     in force. A key that an operator revoked is not learned again.
- 9. The status is derived from the facts, the transitions from the table of statuses.
+ 9. The status is derived from the facts, the transitions from the table of statuses; but who was
+    there before us is adopted, and the first flags that an import did not know are no step.
 10. What no marketplace can produce raises: an event about an instance that belongs to an app's
     pseudo-instance, an event of a kind that states nothing.
 

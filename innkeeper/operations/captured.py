@@ -12,6 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 MAX_LINE_BYTES = 4 << 20
+TOO_LONG = "the line is longer than 4 MiB"
 _PIECE_BYTES = 1 << 16
 
 
@@ -59,14 +60,23 @@ def write_line(line: CapturedLine) -> bytes:
 
 def read_lines(file: BinaryIO) -> Iterator[ReadLine]:
     """Every line that is not blank; one that cannot be used says why."""
+    for number, end, line in bounded_lines(file):
+        if line is None:
+            yield ReadLine(number=number, end=end, fault=TOO_LONG)
+        else:
+            yield _read(line, number, end)
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes | None]]:
+    """The number of each line that is not blank, where it ends, and itself; None if too long."""
     number = end = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number, end = number + 1, end + len(line)
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             end += _skip_rest(file)
-            yield ReadLine(number=number, end=end, fault="the line is longer than 4 MiB")
+            yield number, end, None
         elif line.strip():
-            yield _read(line, number, end)
+            yield number, end, line
 
 
 def _read(line: bytes, number: int, end: int) -> ReadLine:

@@ -8,31 +8,28 @@ where a pass's number orders what it saw (a polled marketplace), what it saw is 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from innkeeper.config import App
-from innkeeper.lifecycle.events import Event, InstanceKey, Read
+from innkeeper.lifecycle.events import Event, Flags, InstanceKey, Read
 from innkeeper.lifecycle.instance import Instance
 from innkeeper.lifecycle.machine import Arrival, Outcome, fold
 from innkeeper.lifecycle.order import OrderKind
 from innkeeper.operations.desk import Desk
+from innkeeper.operations.documents import rfc3339
 from innkeeper.operations.reading import append_found, append_read, open_client, read_back
 from innkeeper.platforms import client_of
-from innkeeper.platforms.api_errors import ApiError, RateLimited
 from innkeeper.platforms.calls import Found
 from innkeeper.store.entry import EntrySource, new_delivery_id
 from innkeeper.store.passes import Drift, PassState
 from innkeeper.store.register import Line, digester
 
 _LISTED_MISSING = 100
-
-
-_FIRST_PAUSE_SECONDS = 30.0
-_LONGEST_PAUSE_SECONDS = 1800.0
 
 
 class LeaseLost(Exception):
@@ -62,8 +59,8 @@ class Pass:
             pass
         return self.drift
 
-    def steps(self) -> Iterator[None]:
-        """The pass, page by page: whoever has other things to do may pause between two."""
+    def steps(self) -> Generator[None, None, None]:
+        """The pass, bit by bit: whoever has other things to do may pause between two."""
         passes = self._desk.passes
         if not passes.begin(self._key):
             raise LeaseLost(f"a pass over {self._key.platform}/{self._key.app} is under way")
@@ -73,40 +70,47 @@ class Pass:
         self.drift = Drift(number=number, started_at=datetime.now(UTC))
         try:
             passes.set(self._key, self._state)
-            client = open_client(self._desk, self._app)
-            for page in client.instances(pass_number=number):
+            for _ in self._bits():
+                yield
+                # A pause, or a read that took long, may have cost the lease.
                 if not passes.go_on(self._key):
                     raise LeaseLost("the lease has passed to another")
-                self._look_at(page)
-                yield
-            # The list was whole and agreed with itself: who is not in it, is not there.
-            self._look_for_the_vanished()
             self._end()
         finally:
             passes.forget_seen(self._key, number)
             passes.end(self._key)
 
-    def _look_at(self, page: list[Found]) -> None:
+    def _bits(self) -> Iterator[None]:
+        client = open_client(self._desk, self._app)
+        for page in client.instances(pass_number=self.drift.number):
+            yield from self._look_at(page)
+        # The list was whole and agreed with itself: who is not in it, is not there.
+        yield from self._look_for_the_vanished()
+
+    def _look_at(self, page: list[Found]) -> Iterator[None]:
+        self._desk.passes.see(self._key, self.drift.number, [one.account for one in page])
+        self._count(seen=len(page))
         keys = [InstanceKey(self._app.platform, self._app.name, one.account) for one in page]
         lines = self._desk.register.lines(keys)
         for key, found, line in zip(keys, page, lines, strict=True):
-            self._compare(key, found.event, line)
-        self._desk.passes.see(self._key, self.drift.number, [one.account for one in page])
-        self._count(seen=len(page))
+            if self._compare(key, found.event, line):
+                yield
+        yield
 
-    def _compare(self, key: InstanceKey, event: Event, line: Line | None) -> None:
+    def _compare(self, key: InstanceKey, event: Event, line: Line | None) -> bool:
+        """Compare one; whether the marketplace was asked about it."""
         instance = line.instance if line else None
-        known = instance is not None and instance.existence.present is True
+        self._look_for_secrets(key, line)
         if instance is not None and not self._differs(instance, event):
-            self._look_for_secrets(instance, line)
-            return
-        if not known and not self._state.adopted:
+            return False
+        if not self._state.adopted and _is_new_to_us(instance):
             source = EntrySource.POLL if _polled(event) else EntrySource.RECONCILE
             append_read(self._desk, key, replace(event, adopts=True), instance, source)
             self._count(adopted=1)
-            return
+            return False
+        known = instance is not None and instance.existence.present is True
         self._count(**{"differing" if known else "missed_installs": 1})
-        self._settle(key, event)
+        return self._settle(key, event)
 
     def _differs(self, instance: Instance, event: Event) -> bool:
         """Whether the register would change, were `event` read back now."""
@@ -116,13 +120,16 @@ class Pass:
         digest = digester(self._desk.ring, instance.key)
         return fold(instance, instance.key, told, arrival, digest).outcome is Outcome.APPLIED
 
-    def _settle(self, key: InstanceKey, event: Event) -> None:
+    def _settle(self, key: InstanceKey, event: Event, *, listed: bool = True) -> bool:
+        """Have a difference enter the log; whether the marketplace was asked again for that."""
         if _polled(event):
-            append_found(self._desk, key, event, EntrySource.POLL)
-        else:
-            read_back(self._desk, self._app, key)
+            # What a single read has set meanwhile is changed only through another one.
+            append_found(self._desk, key, replace(event, confirmable=True), EntrySource.POLL)
+            return False
+        read_back(self._desk, self._app, key, object_id=event.object_id, by_list=listed)
+        return True
 
-    def _look_for_the_vanished(self) -> None:
+    def _look_for_the_vanished(self) -> Iterator[None]:
         absent, present = self._absent(), 0
         gone: list[InstanceKey] = []
         for keys in self._desk.register.of_app(self._app.platform, self._app.name):
@@ -135,12 +142,14 @@ class Pass:
             names = [one.account for one in there]
             unseen = set(self._desk.passes.unseen(self._key, self.drift.number, names))
             gone += [i.key for i in there if i.account in unseen and self._differs(i, absent)]
+            yield
         if self._is_held(len(gone), present):
             self._count(held=len(gone))
             return
         for key in gone:
             self._count(missed_removals=1)
-            self._settle(key, absent)
+            if self._settle(key, absent, listed=False):
+                yield
 
     def _absent(self) -> Event:
         event: Event = self._reading.ABSENT
@@ -159,14 +168,16 @@ class Pass:
         self._state = replace(self._state, held_since=since or time.time())
         return True
 
-    def _look_for_secrets(self, instance: Instance, line: Line | None) -> None:
-        sends = getattr(self._reading, "SENDS_SECRETS", False)
-        held = [slot.current for slot in instance.secrets.values()]
-        if not sends or line is None or any(instance.in_force(secret) for secret in held):
+    def _look_for_secrets(self, key: InstanceKey, line: Line | None) -> None:
+        instance = line.instance if line else None
+        held = [slot.current for slot in instance.secrets.values()] if instance else []
+        in_force = instance is not None and any(instance.in_force(secret) for secret in held)
+        if in_force or not getattr(self._reading, "SENDS_SECRETS", False):
             return
         missing = self.drift.secrets_missing
         if len(missing) < _LISTED_MISSING:
-            missing = missing | {str(instance.key): line.updated_at}
+            since = line.updated_at if line else self.drift.started_at
+            missing = missing | {str(key): since}
         self.drift = replace(self.drift, secrets_missing=missing)
         self._count(secrets_missing_count=1)
 
@@ -181,49 +192,22 @@ class Pass:
         self._desk.passes.set(self._key, self._state)
 
 
-def note_failure(desk: Desk, app: App, error: ApiError) -> PassState:
-    """Note that a pass broke off, and when to try again: later each time, or as we were told."""
-    key = InstanceKey.pseudo(app.platform, app.name)
-    state = desk.passes.states([key])[0]
-    pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(state.failures, 10), _LONGEST_PAUSE_SECONDS)
-    if isinstance(error, RateLimited):
-        pause = error.delay_seconds
-    state = replace(
-        state,
-        error=f"{type(error).__name__}: {error.message}"[:500],
-        failures=state.failures + 1,
-        not_before=time.time() + pause,
-    )
-    desk.passes.set(key, state)
-    return state
+def drift_document(drift: Drift) -> dict[str, Any]:
+    """What a pass found to differ, every count of it; `secrets_missing`: since when, by key."""
+    document = msgspec.structs.asdict(drift)
+    times = {
+        name: drift_time for name in ("started_at", "ended_at") if (drift_time := document[name])
+    }
+    missing = {key: rfc3339(since) for key, since in sorted(drift.secrets_missing.items())}
+    return document | {n: rfc3339(at) for n, at in times.items()} | {"secrets_missing": missing}
 
 
-def due_apps(desk: Desk) -> list[App]:
-    """The apps whose next pass is due, unless one is under way."""
-    apps = [app for app in desk.config.apps if interval_of(app) is not None]
-    states = desk.passes.states([InstanceKey.pseudo(app.platform, app.name) for app in apps])
-    now = time.time()
-    return [
-        app
-        for app, state in zip(apps, states, strict=True)
-        if now >= max(state.not_before, _next_at(app, state))
-    ]
-
-
-def _next_at(app: App, state: PassState) -> float:
-    if state.failures:
-        return state.not_before
-    if state.number != (state.drift.number if state.drift else 0):
-        return 0.0  # a pass is under way, or its process died: the lease tells which
-    return state.started_at + (interval_of(app) or 0.0)
-
-
-def interval_of(app: App) -> float | None:
-    """How many seconds lie between two passes; None where there are none."""
-    if app.api is None:
-        return None
-    every: float | None = getattr(app, "poll", None) or getattr(app, "reconcile", None)
-    return every
+def _is_new_to_us(instance: Instance | None) -> bool:
+    """Whether the register knows nothing of it that a page, asked for a moment ago, could undo."""
+    if instance is None or instance.existence.present is None:
+        return True
+    imported = instance.existence.adopted and instance.flags == Flags()
+    return imported and instance.existence.present is True
 
 
 def _polled(event: Event) -> bool:

@@ -15,11 +15,13 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from hiredis import pack_command
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
     NoScriptError,
     RedisError,
+    ResponseError,
     TimeoutError,
 )
 
@@ -156,12 +158,27 @@ class AsyncStore:
         return _as_store_errors(answers)
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        pipeline = self.redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        return answers
+        # As a pipeline does it, but packed by hiredis: the client's own packing in Python took as
+        # long as all the rest of a delivery's way through the receiver.
+        pool = self.redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command([pack_command(command) for command in commands])
+            return [await _answer_of(connection) for _ in commands]
+        except BaseException:
+            # Answers may still be on their way: nobody else must get them.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
 
     async def close(self) -> None:
         """Close every connection."""
         await self.redis.aclose()
+
+
+async def _answer_of(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

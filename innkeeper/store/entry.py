@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from enum import StrEnum
 from typing import Any
 
@@ -160,9 +159,10 @@ def open_captured(ring: KeyRing, partition: int, delivery: DeliveryId, sealed: b
 def new_delivery_id(instance: InstanceKey, *, now: float | None = None) -> DeliveryId:
     """An id of our own: `<partition>-<uuid7>`, made before anything is stored anywhere."""
     millis = int((time.time() if now is None else now) * 1000)
-    value = millis << 80 | 0x7 << 76 | int.from_bytes(os.urandom(10), "big") & ~(0xF << 76)
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return DeliveryId(f"{partition_of(instance)}-{uuid.UUID(int=value)}")
+    raw = bytearray(millis.to_bytes(6, "big") + os.urandom(10))
+    raw[6] = 0x70 | raw[6] & 0x0F
+    raw[8] = 0x80 | raw[8] & 0x3F
+    return delivery_id(partition_of(instance), raw)
 
 
 def raw_id(delivery: DeliveryId) -> bytes:
@@ -173,6 +173,8 @@ def raw_id(delivery: DeliveryId) -> bytes:
     return raw
 
 
-def delivery_id(partition: int, raw: bytes) -> DeliveryId:
+def delivery_id(partition: int, raw: bytes | bytearray) -> DeliveryId:
     """The reverse of `raw_id`."""
-    return DeliveryId(f"{partition}-{uuid.UUID(bytes=raw)}")
+    text = raw.hex()
+    uuid = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return DeliveryId(f"{partition}-{uuid}")

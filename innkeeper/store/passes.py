@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from innkeeper.lifecycle.events import InstanceKey
-from innkeeper.store.connection import Store, script
+from innkeeper.store.connection import Command, Store, script
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import partition_of
 
@@ -60,6 +60,16 @@ class PassState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     drift: Drift | None = None
 
 
+def state_commands(apps: Iterable[InstanceKey]) -> list[Command]:
+    """The calls that read how the passes of apps (their pseudo-instances) stand."""
+    return [("GET", keys_of(partition_of(app)).passes + str(app)) for app in apps]
+
+
+def read_states(answers: Iterable[bytes | None]) -> list[PassState]:
+    """What the store answered to `state_commands`."""
+    return [msgspec.json.decode(a, type=PassState) if a else PassState() for a in answers]
+
+
 class Passes:
     """Reads and writes the passes. Raises StoreError, StoreUnavailable."""
 
@@ -70,8 +80,7 @@ class Passes:
 
     def states(self, apps: Sequence[InstanceKey]) -> list[PassState]:
         """How the passes of apps (their pseudo-instances) stand."""
-        answers = self._store.batch([("GET", self._name(app)) for app in apps]) if apps else []
-        return [msgspec.json.decode(a, type=PassState) if a else PassState() for a in answers]
+        return read_states(self._store.batch(state_commands(apps))) if apps else []
 
     def set(self, app: InstanceKey, state: PassState) -> None:
         """Note how an app's passes stand."""

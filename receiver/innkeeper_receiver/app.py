@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from innkeeper.bells import Bell, BellName
 from innkeeper.config import Config
+from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.operations.desk import queue_url, store_url
+from innkeeper.operations.pass_times import with_passes
 from innkeeper.outgoing import Outgoing
 from innkeeper.platforms.discovery import fetch_keys
 from innkeeper.secrets import KeyRing
@@ -52,8 +54,17 @@ class Receiver:
         self._appender = Appender(self._store, ring, self._ringer.ask)
         self._keys = SigningKeys(self._store, DiscoveredKeys(self._fetch))
         self._refusals = Refusals(self._store, ring)
-        self.watch = StoreWatch(self._store, store_url(config), self._keys.forget)
-        hook = Hook(config, ring, self._appender, self._keys, self._refusals, self._figures)
+        passing = [InstanceKey.pseudo(a.platform, a.name) for a in with_passes(config.apps)]
+        self.watch = StoreWatch(self._store, store_url(config), self._keys.forget, passing)
+        hook = Hook(
+            config,
+            ring,
+            self._appender,
+            self._keys,
+            self._refusals,
+            self._figures,
+            lambda: self.watch.adopting,
+        )
         self.app = Starlette(
             routes=[
                 Route("/hooks/{platform}/{name}", hook.__call__, methods=["POST"]),

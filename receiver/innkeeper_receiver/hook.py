@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from innkeeper.config import App, Basic, Config, Header
 from innkeeper.lifecycle.errors import Malformed, Reason, Rejected
-from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.lifecycle.events import Event, EventKind, InstanceKey
 from innkeeper.logs import get_logger
 from innkeeper.platforms import admission, inbound_of, jws
 from innkeeper.platforms.admission import Admitted, Opened
@@ -64,8 +66,10 @@ class Hook:
         keys: SigningKeys,
         refusals: Refusals,
         figures: Figures,
+        adopting: Callable[[], frozenset[InstanceKey]],
     ) -> None:
-        """Everything that outlives a request."""
+        """Everything that outlives a request. `adopting`: see `StoreWatch`, as of now."""
+        self._adopting = adopting
         self._config = config
         self._ring = ring
         self._appender = appender
@@ -142,7 +146,7 @@ class Hook:
             delivery=new_delivery_id(admitted.instance, now=now),
             instance=admitted.instance,
             at=now,
-            event=admitted.event,
+            event=self._event(inbound, admitted),
             mark=admitted.mark,
             signer=admitted.signer,
             claims=admitted.claims,
@@ -154,6 +158,16 @@ class Hook:
         if appended.duplicate:
             return answers.duplicate(appended.delivery)
         return answers.accepted(appended.delivery)
+
+    def _event(self, inbound: ModuleType, admitted: Admitted) -> Event:
+        """The event; until its app's customers are all known, one who turns up was there before.
+
+        Not who installs the app just now; and who leaves is gone, whoever knew of it.
+        """
+        event, key = admitted.event, admitted.instance
+        pseudo = InstanceKey.pseudo(key.platform, key.app)
+        there = event.kind is EventKind.STATED and event.type not in inbound.INSTALLS
+        return replace(event, adopts=True) if there and pseudo in self._adopting() else event
 
     async def _prove(self, inbound: ModuleType, opened: Opened, now: float) -> Admitted:
         wanted = opened.wanted

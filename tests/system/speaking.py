@@ -39,11 +39,16 @@ class Answer(NamedTuple):
 
 
 def ask(
-    method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    within_seconds: float = TIMEOUT_SECONDS,
 ) -> Answer:
     """Ask on a connection of its own."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=within_seconds)
     with contextlib.closing(connection):
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         return _exchange(connection, method, target, body, headers or {})

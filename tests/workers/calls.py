@@ -59,3 +59,8 @@ def swallow(transition: Any, instance: Any, context: Any) -> None:
             time.sleep(30)
         except Exception as error:
             raised.append(error)
+
+
+def ask(transition: Any, instance: Any, context: Any) -> None:
+    """Ask the customer's account for something."""
+    context.api.get("/requests")

@@ -8,7 +8,8 @@ from functools import lru_cache
 from innkeeper.bells import BellName
 from innkeeper.operations.desk import Desk
 from innkeeper.store.outbox import Taken, WorkKind
-from innkeeper_workers import confirm, handshake, process
+from innkeeper_workers import handshake, process
+from innkeeper_workers.confirm import Confirming
 from innkeeper_workers.performing import Performing, Task
 from innkeeper_workers.reconciling import Reconciling
 from innkeeper_workers.retention import Retention
@@ -22,7 +23,7 @@ def answer() -> None:
 def task_of(desk: Desk, taken: Taken) -> Task:
     """What a piece of work in the platform lane asks for."""
     if taken.state.work.kind is WorkKind.CONFIRM:
-        return confirm.task_of(desk, taken)
+        return _confirming(desk).task_of(taken)
     return handshake.task_of(desk, taken)
 
 
@@ -32,7 +33,9 @@ def _look_of(desk: Desk) -> Callable[[], bool]:
 
     def look() -> bool:
         retention.run_when_due()
-        return performing.look() or reconciling.look()
+        # In turns: neither may a flood of hints hold up the passes, nor they the hints.
+        performed = performing.look()
+        return reconciling.look() or performed
 
     return look
 
@@ -41,3 +44,9 @@ def _look_of(desk: Desk) -> Callable[[], bool]:
 def _reconciling(desk: Desk) -> Reconciling:
     """The passes of this process, which go on from job to job."""
     return Reconciling(desk)
+
+
+@lru_cache(maxsize=1)
+def _confirming(desk: Desk) -> Confirming:
+    """What this process remembers of its reads, from job to job."""
+    return Confirming(desk)

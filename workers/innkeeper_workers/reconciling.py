@@ -1,4 +1,4 @@
-"""Makes the passes that are due, a page at a time, so that what is urgent comes between.
+"""Makes the passes that are due, a bit of each in turn, so that what is urgent comes between.
 
 Used by the marketplaces job. A pass that breaks off begins again later; what it has settled so far
 stays settled.
@@ -6,6 +6,7 @@ stays settled.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ import msgspec
 from innkeeper.config import App
 from innkeeper.logs import get_logger
 from innkeeper.operations.desk import Desk
-from innkeeper.operations.reconcile import LeaseLost, Pass, due_apps, note_failure
+from innkeeper.operations.pass_times import due_apps, note_failure
+from innkeeper.operations.reconcile import LeaseLost, Pass
 from innkeeper.platforms.api_errors import ApiError
 
 log = get_logger()
@@ -27,22 +29,30 @@ class _Running(NamedTuple):
 
 
 class Reconciling:
-    """The passes of one process: one at a time."""
+    """The passes of one process: at most one of each app, side by side."""
 
     def __init__(self, desk: Desk) -> None:
         """Work with `desk`."""
         self._desk = desk
-        self._running: _Running | None = None
+        self._running: deque[_Running] = deque()
 
     def look(self) -> bool:
-        """Go a page further in the pass under way, or begin one that is due; False if none is.
+        """Go a bit further in one pass, begun now if it is due; False if there was none.
 
         Raises StoreError, StoreUnavailable.
         """
-        running = self._running or self._next()
-        self._running = None
-        if running is None:
-            return False
+        self._begin()
+        return any(self._go_on(self._running.popleft()) for _ in range(len(self._running)))
+
+    def _begin(self) -> None:
+        under_way = {(one.app.platform, one.app.name) for one in self._running}
+        for app in due_apps(self._desk):
+            if (app.platform, app.name) not in under_way:
+                made = Pass(self._desk, app)
+                self._running.append(_Running(app, made, made.steps()))
+
+    def _go_on(self, running: _Running) -> bool:
+        """A bit further; False where another process is at it, for that may go on for long."""
         try:
             next(running.steps)
         except StopIteration:
@@ -50,24 +60,21 @@ class Reconciling:
         except LeaseLost:
             return False
         except ApiError as error:
-            state = note_failure(self._desk, running.app, error)
-            log.warning(
-                "pass.broke_off",
-                platform=running.app.platform,
-                app=running.app.name,
-                number=state.number,
-                failures=state.failures,
-                error=state.error,
-            )
+            self._break_off(running, error)
         else:
-            self._running = running
+            self._running.append(running)
         return True
 
-    def _next(self) -> _Running | None:
-        for app in due_apps(self._desk):
-            made = Pass(self._desk, app)
-            return _Running(app, made, made.steps())
-        return None
+    def _break_off(self, running: _Running, error: ApiError) -> None:
+        state = note_failure(self._desk, running.app, error)
+        log.warning(
+            "pass.broke_off",
+            platform=running.app.platform,
+            app=running.app.name,
+            number=state.number,
+            failures=state.failures,
+            error=state.error,
+        )
 
     def _tell(self, running: _Running) -> None:
         drift = msgspec.to_builtins(running.made.drift)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from innkeeper.bells import BellName
 from innkeeper.operations.desk import Desk
-from innkeeper.operations.reconcile import due_apps
+from innkeeper.operations.pass_times import due_apps
 from innkeeper_workers.retention import Retention
 
 

@@ -6,39 +6,54 @@ Plain ASGI middleware, so that nothing is buffered. Knows no resource but the on
 from __future__ import annotations
 
 import hmac
+import re
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from innkeeper.config import Config
 from innkeeper_console.api.answers import problem
 from innkeeper_receiver.callers import caller_of, is_within, networks
 
+_SECRETS = re.compile(r"/(?:app|integration)_instances(?:/[^/]+){3}/secrets")
+
 
 class Access:
-    """Lets through who bears one of the tokens; `/health` is open to all."""
+    """Lets through who bears one of the tokens; `/health` is open to all, secrets to their own."""
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         """`config`: its tokens, and who may read the metrics without one."""
         self._app = app
         self._tokens = [token.encode() for token in config.api_tokens]
+        self._secrets_token = config.secrets_token.encode() if config.secrets_token else None
         self._metrics = networks(config.metrics.allow)
         self._trusted = networks(config.receiver.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401."""
-        if scope["type"] != "http" or self._may(Request(scope)):
-            await self._app(scope, receive, send)
-            return
-        await problem(401, headers={"www-authenticate": "Bearer"})(scope, receive, send)
+        """Pass a request on, or answer 401 or 403."""
+        refusal = self._refusal(Request(scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
 
-    def _may(self, request: Request) -> bool:
+    def _refusal(self, request: Request) -> Response | None:
         path = request.scope["path"]
         if path == "/health":
-            return True
+            return None
         if path == "/metrics" and is_within(caller_of(request, self._trusted), self._metrics):
-            return True
-        scheme, _, stated = request.headers.get("authorization", "").partition(" ")
+            return None
+        stated = _bearer(request)
         # Every token is compared, each in constant time.
-        equal = [hmac.compare_digest(stated.strip().encode(), token) for token in self._tokens]
-        return scheme.lower() == "bearer" and any(equal)
+        equal = [hmac.compare_digest(stated, token) for token in self._tokens]
+        if self._secrets_token is not None and _SECRETS.fullmatch(path):
+            if hmac.compare_digest(stated, self._secrets_token):
+                return None
+            if any(equal):
+                return problem(403, "secrets answer to INNKEEPER_SECRETS_TOKEN only")
+        elif any(equal):
+            return None
+        return problem(401, headers={"www-authenticate": "Bearer"})
+
+
+def _bearer(request: Request) -> bytes:
+    scheme, _, stated = request.headers.get("authorization", "").partition(" ")
+    return stated.strip().encode() if scheme.lower() == "bearer" else b""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -13,13 +14,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from innkeeper.logs import get_logger
+from innkeeper.operations.changing import OutcomeUnknown
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.questions import BadQuestion
 from innkeeper.operations.replay import CannotReplay
+from innkeeper.platforms.api_errors import (
+    ApiError,
+    Invalid,
+    Missing,
+    RateLimited,
+    Refused,
+    Unsupported,
+)
+from innkeeper.platforms.jws import strict_json
 from innkeeper.secrets import Damaged, MissingKey
 from innkeeper.store.errors import StoreError, StoreUnavailable
 
 RETRY_AFTER_SECONDS = 5
+MAX_BODY_BYTES = 1 << 20
 log = get_logger()
 
 
@@ -50,11 +62,16 @@ def page(request: Request, documents: list[Any], following: str | None) -> Respo
 
 
 def problem(
-    status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    faults: Sequence[str] = (),
 ) -> Response:
-    """An error."""
+    """An error; `faults`: all that is wrong with what was sent."""
     title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status}
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if faults:
+        body["faults"] = list(faults)
     if detail:
         body["detail"] = detail
     return Response(
@@ -63,6 +80,17 @@ def problem(
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """The JSON object that a request brings. Raises BadQuestion."""
+    try:
+        found = strict_json(body)
+    except ValueError:
+        raise BadQuestion("the body is not JSON") from None
+    if not isinstance(found, dict):
+        raise BadQuestion("the body is no JSON object")
+    return found
 
 
 def not_found(what: str) -> HTTPException:
@@ -80,6 +108,11 @@ def on_error(_: Request, error: Exception) -> Response:
             return problem(400, str(error))
         case CannotReplay():
             return problem(422, str(error))
+        case OutcomeUnknown():
+            said = "whether the marketplace has made the change is unknown; it is being read back"
+            return problem(502, f"{said}: {error}")
+        case ApiError():
+            return _marketplace(error)
         case StoreUnavailable() | StoreError():
             log.error("console.store", error=str(error))
             headers = {"retry-after": str(RETRY_AFTER_SECONDS)}
@@ -88,3 +121,20 @@ def on_error(_: Request, error: Exception) -> Response:
             return problem(500, f"it cannot be decrypted: {error}")
     log.error("console.failed", error=f"{type(error).__name__}: {error}")
     return problem(500)
+
+
+def _marketplace(error: ApiError) -> Response:
+    """What a marketplace's API answered in place of what was asked for."""
+    match error:
+        case Invalid():
+            return problem(422, error.message, faults=error.faults)
+        case Unsupported():
+            return problem(409, error.message)
+        case Missing():
+            return problem(404, error.message)
+        case RateLimited():
+            seconds = math.ceil(error.delay_seconds)
+            return problem(503, error.message, {"retry-after": str(seconds)})
+        case Refused():
+            return problem(503, f"the marketplace refuses us: {error.message}")
+    return problem(502, error.message)

@@ -9,22 +9,35 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from innkeeper.operations.changing import OutcomeUnknown
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.questions import BadQuestion
 from innkeeper.operations.replay import CannotReplay
+from innkeeper.platforms.api_errors import ApiError
 from innkeeper.secrets import Damaged, MissingKey
 from innkeeper.store.errors import StoreError, StoreUnavailable
-from innkeeper_console.api import dead_letters, deliveries, health, instances, metrics, rejected
+from innkeeper_console.api import (
+    app_offerings,
+    customers,
+    dead_letters,
+    deliveries,
+    health,
+    instances,
+    metrics,
+    rejected,
+)
 from innkeeper_console.api.access import Access
 from innkeeper_console.api.answers import on_error
 
 
 def create_app(desk: Desk) -> Starlette:
     """The app over an open desk, which stays its caller's to close."""
-    resources = (instances, deliveries, rejected, dead_letters, metrics, health)
+    resources = (
+        instances, customers, app_offerings, deliveries, rejected, dead_letters, metrics, health,
+    )  # fmt: skip
     errors = (
-        HTTPException, BadQuestion, CannotReplay, StoreUnavailable, StoreError, MissingKey,
-        Damaged, Exception,
+        HTTPException, BadQuestion, CannotReplay, OutcomeUnknown, ApiError, StoreUnavailable,
+        StoreError, MissingKey, Damaged, Exception,
     )  # fmt: skip
     app = Starlette(
         routes=[route for resource in resources for route in resource.ROUTES],

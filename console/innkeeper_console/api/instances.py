@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from innkeeper.lifecycle.events import InstanceKey
-from innkeeper.operations.documents import instance_document, transition_document
+from innkeeper.operations.changing import NotYetApplied, change_instance
+from innkeeper.operations.documents import (
+    DEFAULT_FIELDS,
+    instance_document,
+    transition_document,
+)
 from innkeeper.operations.instances import (
     PREDEFINED,
     find_instance,
@@ -18,10 +25,17 @@ from innkeeper.operations.instances import (
 )
 from innkeeper.operations.questions import BadQuestion, refuse, take_apart
 from innkeeper.store.register import Line
-from innkeeper_console.api.answers import desk_of, document, not_found, page
+from innkeeper_console.api.answers import (
+    MAX_BODY_BYTES,
+    desk_of,
+    document,
+    not_found,
+    object_in,
+    page,
+)
 
 _PRESENT, _FORMER = "app_offering", "integration"
-_ROOTS = ("/app_instances", "/integration_instances")
+ROOTS = ("/app_instances", "/integration_instances")
 
 
 def listed(request: Request) -> Response:
@@ -35,20 +49,38 @@ def listed(request: Request) -> Response:
     return page(request, documents, found.next)
 
 
-def one(request: Request) -> Response:
-    """One instance, by default with all fields of the lists."""
-    former = _is_former(request)
-    asked = take_apart(_pairs(request, former))
-    refuse(asked, "sort", "cursor")
-    if asked.filters:
-        raise BadQuestion(f"one instance takes no {asked.filters[0][0][:80]}")
-    question = read_question(asked)
-    return document(_document(_line(request), question.fields, former))
+class One(HTTPEndpoint):
+    """One instance."""
+
+    def get(self, request: Request) -> Response:
+        """By default with all fields of the lists."""
+        former = _is_former(request)
+        asked = take_apart(_pairs(request, former))
+        refuse(asked, "sort", "cursor")
+        if asked.filters:
+            raise BadQuestion(f"one instance takes no {asked.filters[0][0][:80]}")
+        question = read_question(asked)
+        return document(_document(line_of(request), question.fields, former))
+
+    async def patch(self, request: Request) -> Response:
+        """Change it on its marketplace; 202 where the register has not taken it in yet."""
+        former = _is_former(request)
+        fields = object_in(await request.body())
+        return await run_in_threadpool(_change, request, fields, former)
+
+
+def _change(request: Request, fields: dict[str, Any], former: bool) -> Response:
+    line, status = line_of(request), 200
+    try:
+        line = change_instance(desk_of(request), line, fields)
+    except NotYetApplied as error:
+        line, status = error.line, 202
+    return document(_document(line, DEFAULT_FIELDS, former), status)
 
 
 def transitions(request: Request) -> Response:
     """All transitions of an instance, oldest first."""
-    key = _line(request).instance.key
+    key = line_of(request).instance.key
     return document(
         [
             transition_document(one) | {"number": one.number, "order": one.order}
@@ -58,7 +90,7 @@ def transitions(request: Request) -> Response:
 
 
 def _is_former(request: Request) -> bool:
-    return bool(request.url.path.startswith(_ROOTS[1]))
+    return bool(request.url.path.startswith(ROOTS[1]))
 
 
 def _pairs(request: Request, former: bool) -> list[tuple[str, str]]:
@@ -87,7 +119,8 @@ def _document(line: Line, fields: tuple[str, ...], former: bool) -> dict[str, An
     return {_FORMER if name == _PRESENT else name: value for name, value in found.items()}
 
 
-def _line(request: Request) -> Line:
+def line_of(request: Request) -> Line:
+    """The instance that the path names. Raises HTTPException."""
     params = request.path_params
     key = InstanceKey(params["platform"], params["name"], params["account"])
     line = find_instance(desk_of(request), key)
@@ -103,9 +136,9 @@ def _routes(root: str) -> list[Route]:
         Route(root, listed),
         Route(root + "/enabled", listed),
         Route(root + "/disabled", listed),
-        Route(single, one),
+        Route(single, One, max_body_size=MAX_BODY_BYTES),
         Route(single + "/transitions", transitions),
     ]
 
 
-ROUTES = [route for root in _ROOTS for route in _routes(root)]
+ROUTES = [route for root in ROOTS for route in _routes(root)]

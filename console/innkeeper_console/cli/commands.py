@@ -6,17 +6,21 @@ import typer
 
 from innkeeper_console.cli import (
     checking,
+    connecting,
     dead_letters,
     deliveries,
     explaining,
     follow_ups,
+    importing,
     instances,
+    offerings,
     policies,
+    reconciling,
     rejected,
     replaying,
     services,
 )
-from innkeeper_console.cli.options import group
+from innkeeper_console.cli.options import ListingOfGroup, group
 
 app = typer.Typer(
     help="The front desk of an app that is sold on marketplaces.",
@@ -38,5 +42,22 @@ group(app, "rejected", "What was refused, and why.", rejected.COMMANDS)
 group(app, "dead-letters", "What failed for good.", dead_letters.COMMANDS)
 group(app, "follow-ups", "What is set off by transitions.", follow_ups.COMMANDS)
 app.command("replay")(replaying.replay)
+app.command("import")(importing.import_)
+app.command("reconcile")(reconciling.reconcile)
 group(app, "policies", "Customers' signing policies, as they were learned.", policies.COMMANDS)
 app.command("sweep")(services.sweep)
+app.command("connect")(connecting.connect)
+group(
+    app,
+    "offerings",
+    "What the vendor offers on an app's marketplace.",
+    offerings.OFFERINGS,
+    ListingOfGroup,
+)
+group(
+    app,
+    "installations",
+    "Installations that a vendor makes itself (Xandr).",
+    offerings.INSTALLATIONS,
+    ListingOfGroup,
+)

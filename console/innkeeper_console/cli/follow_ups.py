@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from innkeeper_console.cli.opening import read_config
-from innkeeper_console.cli.options import AsJson, Commands, ConfigFile, DataFolder
+from typing import Annotated
+
+import typer
+
+from innkeeper_console.cli.opening import opened, read_config
+from innkeeper_console.cli.options import AsJson, Commands, ConfigFile, DataFolder, Platform
 
 
 def listed(config: ConfigFile = None, data: DataFolder = None, as_json: AsJson = False) -> None:
@@ -31,4 +35,25 @@ def listed(config: ConfigFile = None, data: DataFolder = None, as_json: AsJson =
     )
 
 
-COMMANDS: Commands = {"list": listed}
+def run(
+    name: Annotated[str, typer.Argument(help="The follow-up.")],
+    app: Annotated[str, typer.Option("--app", help="For instances of this app.")],
+    status: Annotated[str, typer.Option("--status", help="Of this status.")],
+    platform: Platform = None,
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set one off for instances that are there already. Asks nothing; twice sets off twice."""
+    from innkeeper.operations.follow_ups import set_off
+    from innkeeper_console.cli.printing import print_json
+
+    with opened(config, data) as desk:
+        count = set_off(desk, name, app, status, platform)
+    if as_json:
+        print_json({"follow_up": name, "instances": count})
+    else:
+        print(f"{name} is set off for {count} instances")
+
+
+COMMANDS: Commands = {"list": listed, "run": run}

@@ -43,9 +43,24 @@ class ListingGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def group(parent: typer.Typer, name: str, help_: str, commands: Commands) -> None:
+class ListingOfGroup(ListingGroup):
+    """A group whose `list` takes an argument: what names no command is that argument."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `list` in front where no command is named."""
+        named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
+def group(
+    parent: typer.Typer,
+    name: str,
+    help_: str,
+    commands: Commands,
+    cls: type[ListingGroup] = ListingGroup,
+) -> None:
     """Add a group of commands."""
-    made = typer.Typer(cls=ListingGroup, help=f"{help_} Alone: list.", rich_markup_mode=None)
+    made = typer.Typer(cls=cls, help=f"{help_} Alone: list.", rich_markup_mode=None)
     for command, function in commands.items():
         made.command(command)(function)
     parent.add_typer(made, name=name)

@@ -38,6 +38,8 @@ ROUTES_WITHOUT_NAME = True
 """One subscription covers all of an owner's applications: the path may leave the app out."""
 ENABLED = "application-instance-enabled"
 DISABLED = "application-instance-disabled"
+INSTALLS = frozenset({ENABLED})
+"""What says that a customer has installed the app just now: nothing else tells of an install."""
 _IN_QUERY = {"enabled": ENABLED, "disabled": DISABLED}
 _STATED = ("status", "isConfigured", "createdTime", "updatedTime")
 

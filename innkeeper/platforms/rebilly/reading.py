@@ -14,6 +14,9 @@ from innkeeper.lifecycle.events import Event, EventKind, Flags, Phase
 from innkeeper.platforms.calls import Found
 from innkeeper.platforms.rebilly.values import RESOURCE_ID, changed_at
 
+ACCOUNT = RESOURCE_ID
+FLAGS = ("disabled",)
+"""The flags that an instance has here."""
 _STATED = ("status", "isConfigured", "createdTime", "updatedTime")
 _FLAGS = {
     "enabling": Flags(disabled=False, phase=Phase.ENABLING),

@@ -5,6 +5,7 @@ Pure; facts in `docs/platforms/xandr.md`. Raises ValueError for what is of anoth
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -15,6 +16,9 @@ from innkeeper.lifecycle.order import OrderKey, OrderKind
 from innkeeper.platforms.calls import Found
 from innkeeper.platforms.fields import number_in
 
+ACCOUNT = re.compile(r"(member|bidder):\d{1,19}\Z", re.ASCII)
+FLAGS = ("enabled_by_customer",)
+"""The flags that an installation has here."""
 _ENTITIES = ("member", "bidder")
 _ACCEPTED = ("accepted_permissions", "accepted_permission")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}

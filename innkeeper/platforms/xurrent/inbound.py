@@ -33,6 +33,8 @@ from innkeeper.platforms.xurrent import issuer, normalise
 
 PLATFORM = "xurrent"
 ROUTES_WITHOUT_NAME = False
+INSTALLS = frozenset({"app_instance.create"})
+"""The types of event that say that a customer has installed the app just now."""
 
 
 class Signer(StrEnum):

@@ -28,9 +28,9 @@ LIFECYCLE = {
 TEST_OBJECT_ID = "12345"
 """The object of the deliveries that the marketplace's test endpoint sends."""
 
-_SECRET_BLOCKS = ("application", "authorization_application", "secrets")
+SECRET_BLOCKS = ("application", "authorization_application", "secrets")
 _NOT_STATED = frozenset(
-    {*_SECRET_BLOCKS, "policy", "audit_line_id", "audit_line_nodeID", "customer_account_id"}
+    {*SECRET_BLOCKS, "policy", "audit_line_id", "audit_line_nodeID", "customer_account_id"}
 )
 
 
@@ -61,7 +61,7 @@ def lifecycle_event(data: dict[str, Any], payload: dict[str, Any], claims: dict[
         customer_name=_customer_name(payload),
         flags=_flags(payload) if states else None,
         stated={k: v for k, v in payload.items() if k not in _NOT_STATED} if states else {},
-        secrets=_secrets(payload),
+        secrets=secrets_of(payload),
         policy=_policy(payload.get("policy"), notes),
         notes=tuple(notes),
     )
@@ -112,10 +112,10 @@ def _flag(payload: dict[str, Any], name: str) -> bool | UnsetType:
     return value
 
 
-def _secrets(payload: dict[str, Any]) -> dict[str, Any]:
+def secrets_of(payload: dict[str, Any]) -> dict[str, Any]:
     """The secrets by path: any subset of the blocks may be there, and of each block's fields."""
     found: dict[str, Any] = {}
-    for block in _SECRET_BLOCKS:
+    for block in SECRET_BLOCKS:
         stated = payload.get(block)
         if isinstance(stated, dict):
             found |= {f"{block}.{name}": value for name, value in stated.items()}
@@ -129,13 +129,14 @@ def _policy(stated: Any, notes: list[str]) -> SigningPolicy | None:
     if stated is None:
         return None
     try:
-        return _checked_policy(stated)
+        return policy_of(stated)
     except ValueError as error:
         notes.append(f"signing policy not learned: {error}")
         return None
 
 
-def _checked_policy(stated: Any) -> SigningPolicy:
+def policy_of(stated: Any) -> SigningPolicy:
+    """The policy that a block states. Raises ValueError where it is not good enough."""
     if not isinstance(stated, dict):
         raise ValueError("it is no object")
     algorithm, key = stated.get("algorithm"), stated.get("public_key")

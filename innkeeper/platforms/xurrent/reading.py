@@ -10,10 +10,11 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from innkeeper.config import XurrentApp
-from innkeeper.lifecycle.events import Event, EventKind, Flags
+from innkeeper.lifecycle.events import Event, EventKind, Flags, SigningPolicy
+from innkeeper.lifecycle.order import OrderKey, OrderKind
 from innkeeper.platforms.calls import Found
 from innkeeper.platforms.fields import number_in
-from innkeeper.platforms.xurrent.normalise import ACCOUNT
+from innkeeper.platforms.xurrent.normalise import ACCOUNT, SECRET_BLOCKS, policy_of, secrets_of
 
 _STATED = ("suspension_comment", "custom_fields")
 """What deliveries do not state. What they do state would look changed each time that a read, which
@@ -83,3 +84,21 @@ ABSENT = Event(type="read", kind=EventKind.REMOVED)
 
 SENDS_SECRETS = True
 """Whether a customer who is there has given secrets, so that one without any lacks them."""
+
+FLAGS = ("disabled", "suspended", "enabled_by_customer")
+"""The flags that an instance has here."""
+
+BEFORE_ALL = OrderKey(OrderKind.AUDIT, 0)
+"""The order of what was known before any delivery: no audit line has this number."""
+
+
+def imported(blocks: dict[str, Any]) -> tuple[dict[str, Any], SigningPolicy | None]:
+    """Secrets and signing policy from the blocks of a secrets-update. Raises ValueError."""
+    for name in SECRET_BLOCKS:
+        if name in blocks and not isinstance(blocks[name], dict):
+            raise ValueError(f"{name}: is no object")
+    try:
+        policy = policy_of(blocks["policy"]) if "policy" in blocks else None
+    except ValueError as error:
+        raise ValueError(f"policy: {error}") from None
+    return secrets_of(blocks), policy
