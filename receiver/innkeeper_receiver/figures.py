@@ -11,7 +11,8 @@ class Figures:
     def __init__(self) -> None:
         """Make a registry of our own: nothing is registered at import."""
         self._registry = CollectorRegistry()
-        self.answers = Counter(
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._answers = Counter(
             "innkeeper_deliveries",
             "Deliveries by platform, app and HTTP status of the answer",
             ("platform", "app", "status"),
@@ -28,6 +29,14 @@ class Figures:
             "1 while the store takes deliveries",
             registry=self._registry,
         )
+
+    def answered(self, platform: str, app: str, status: int) -> None:
+        """Count an answer."""
+        counter = self._counters.get((platform, app, status))
+        if counter is None:
+            counter = self._answers.labels(platform, app, status)
+            self._counters[platform, app, status] = counter
+        counter.inc()
 
     def text(self) -> bytes:
         """The figures in the format of Prometheus."""

@@ -45,7 +45,7 @@ class _Told:
     """What the log line of a delivery says, gathered on the way."""
 
     platform: str
-    app: str = ""
+    app: str | None = None
     status: int = 0
     delivery: str | None = None
     instance: str | None = None
@@ -53,6 +53,9 @@ class _Told:
     mark: str | None = None
     reason: str | None = None
     detail: str | None = None
+
+
+_TOLD = _Told.__slots__
 
 
 class Hook:
@@ -84,13 +87,11 @@ class Hook:
         told = _Told(platform=request.path_params["platform"])
         response = await self._answer(request, told)
         told.status = response.status_code
-        self._figures.answers.labels(told.platform, told.app, told.status).inc()
-        fields = {name: getattr(told, name) for name in told.__slots__}
-        log.info(
-            "delivery.received",
-            milliseconds=round((time.perf_counter() - started) * 1000, 2),
-            **{name: value for name, value in fields.items() if value not in (None, "")},
-        )
+        self._figures.answered(told.platform, told.app or "-", told.status)
+        fields = ((name, getattr(told, name)) for name in _TOLD)
+        milliseconds = round((time.perf_counter() - started) * 1000, 2)
+        said = {name: value for name, value in fields if value is not None}
+        log.info("delivery.received", milliseconds=milliseconds, **said)
         return response
 
     async def _answer(self, request: Request, told: _Told) -> Response:

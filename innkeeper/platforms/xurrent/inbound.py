@@ -60,6 +60,11 @@ _DELIVERY_HEADERS = frozenset(
         "x-4me-delivery-origin",
     }
 )
+# What nearly every body is; whatever looks otherwise is decoded as the JSON that it may be.
+_SPACE = rb"[ \t\r\n]*"
+_PLAIN_ENVELOPE = re.compile(
+    _SPACE.join((b"", rb"\{", b'"jwt"', b":", b'"([A-Za-z0-9_.-]*)"', rb"\}", b""))
+)
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
 
@@ -74,14 +79,9 @@ class _Proven(NamedTuple):
 
 def open_request(request: Request, app: XurrentApp) -> Opened:
     """Take the outer form apart: an object with a `jwt`. Raises Malformed, Rejected."""
-    try:
-        envelope = jws.strict_json(request.body)
-    except ValueError as error:
-        raise Malformed(f"not JSON: {error}") from None
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("jwt"), str):
-        raise Malformed("not an object with a jwt")
-    account = _stated_account(request.query)
-    token = jws.parse(envelope["jwt"])
+    text = _enveloped(request.body)
+    account = _stated_account(request.query) if request.query else None
+    token = jws.parse(text)
     wanted = Wanted(account=account)
     if account is None and isinstance(app.policy, Discovery):
         stated = jws.claims_of(token).get("iss")
@@ -89,6 +89,19 @@ def open_request(request: Request, app: XurrentApp) -> Opened:
             raise Rejected(Reason.WRONG_ISSUER, f"iss is {stated!r:.200}")
         wanted = Wanted(issuer=stated, kid=token.header.kid)
     return Opened(request=request, app=app, wanted=wanted, content=token)
+
+
+def _enveloped(body: bytes) -> str:
+    """The token in a body. Raises Malformed."""
+    if plain := _PLAIN_ENVELOPE.fullmatch(body):
+        return plain[1].decode("ascii")
+    try:
+        envelope = jws.strict_json(body)
+    except ValueError as error:
+        raise Malformed(f"not JSON: {error}") from None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("jwt"), str):
+        raise Malformed("not an object with a jwt")
+    return str(envelope["jwt"])
 
 
 def admit(
