@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from typing import NoReturn
 
 from innkeeper import runtime
 from innkeeper.config import Config, ConfigFaults, Fault, require_keys, require_token
-from innkeeper.logs import get_logger, set_up_logs
-from innkeeper.operations.desk import Desk, open_desk
+from innkeeper.logs import set_up_logs
+from innkeeper.operations.desk import Desk, wait_for_desk
 from innkeeper.serving import run_app
-from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
+from innkeeper.store.errors import StoreRefused
 from innkeeper_console.api import create_app
 
 _DRAIN_SECONDS = 3.0
-_TRY_AGAIN_SECONDS = 0.5
-log = get_logger()
 
 
 def serve(config: Config) -> None:
@@ -44,20 +41,12 @@ def _require(config: Config) -> None:
 
 
 def _open_desk(config: Config) -> Desk:
-    """Open the store, however long it takes to be there."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    told = False
-    while True:
-        try:
-            return open_desk(config)
-        except StoreRefused as error:
-            sys.exit(f"innkeeper console: {error}")
-        except (StoreError, StoreUnavailable) as error:
-            if not told:
-                log.warning("store.state", state=f"unavailable: {error}")
-            told = True
-            time.sleep(_TRY_AGAIN_SECONDS)
+    try:
+        return wait_for_desk(config)
+    except StoreRefused as error:
+        sys.exit(f"innkeeper console: {error}")
 
 
 def _stop(*_: object) -> NoReturn:

@@ -5,16 +5,19 @@ Made once in a process's entry and passed down to workers, console and CLI.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from innkeeper import runtime
 from innkeeper.bells import Bell, BellName
 from innkeeper.config import Config
+from innkeeper.logs import get_logger
 from innkeeper.outgoing import Outgoing
 from innkeeper.secrets import KeyRing
 from innkeeper.store import schema
 from innkeeper.store.connection import Store
 from innkeeper.store.dead_letters import DeadLetters
+from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.log import Log
 from innkeeper.store.outbox import Outbox
 from innkeeper.store.passes import Passes
@@ -22,6 +25,9 @@ from innkeeper.store.register import Register
 from innkeeper.store.rejected import Rejected
 from innkeeper.store.tokens import Tokens
 from innkeeper.store.trouble import Troubles
+
+_TRY_AGAIN_SECONDS = 1.0
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,3 +90,16 @@ def open_desk(config: Config) -> Desk:
         outgoing=Outgoing(config.outgoing.allow_hosts),
         bells={name: Bell(name, queue) for name in BellName},
     )
+
+
+def wait_for_desk(config: Config) -> Desk:
+    """Open the desk, however long the store takes to be there. Raises StoreRefused."""
+    told = False
+    while True:
+        try:
+            return open_desk(config)
+        except (StoreError, StoreUnavailable) as error:
+            if not told:
+                log.warning("store.state", state=f"unavailable: {error}")
+            told = True
+            time.sleep(_TRY_AGAIN_SECONDS)

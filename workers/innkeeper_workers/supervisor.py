@@ -19,7 +19,7 @@ from innkeeper import runtime
 from innkeeper.bells import BellName
 from innkeeper.config import Config
 from innkeeper.logs import get_logger, set_up_logs
-from innkeeper.operations.desk import Desk, open_desk
+from innkeeper.operations.desk import Desk, wait_for_desk
 from innkeeper.store import schema
 from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
 from innkeeper_workers.rq_workers import work
@@ -130,21 +130,11 @@ class Supervisor:
 def run(config: Config) -> None:
     """Run the workers until a signal. Exits 1 if the store must not be used."""
     set_up_logs("worker")
-    Supervisor(_open_desk(config)).run()
-
-
-def _open_desk(config: Config) -> Desk:
-    told = False
-    while True:
-        try:
-            return open_desk(config)
-        except StoreRefused as error:
-            sys.exit(f"innkeeper worker: {error}")
-        except (StoreError, StoreUnavailable) as error:
-            if not told:
-                log.warning("store.state", state=f"unavailable: {error}")
-            told = True
-            time.sleep(_SWEEP_SECONDS)
+    try:
+        desk = wait_for_desk(config)
+    except StoreRefused as error:
+        sys.exit(f"innkeeper worker: {error}")
+    Supervisor(desk).run()
 
 
 def _fork(bell: BellName, desk: Desk) -> int:

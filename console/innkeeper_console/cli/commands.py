@@ -18,7 +18,7 @@ from innkeeper_console.cli import (
     reconciling,
     rejected,
     replaying,
-    services,
+    running,
 )
 from innkeeper_console.cli.options import ListingOfGroup, group
 
@@ -30,10 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("up")(services.up)
-app.command("receiver")(services.receiver)
-app.command("worker")(services.worker)
-app.command("console")(services.console)
+app.command("up")(running.up)
+app.command("receiver")(running.receiver)
+app.command("worker")(running.worker)
+app.command("console")(running.console)
 app.command("check")(checking.check)
 group(app, "instances", "The register.", instances.COMMANDS)
 app.command("explain")(explaining.explain)
@@ -45,7 +45,7 @@ app.command("replay")(replaying.replay)
 app.command("import")(importing.import_)
 app.command("reconcile")(reconciling.reconcile)
 group(app, "policies", "Customers' signing policies, as they were learned.", policies.COMMANDS)
-app.command("sweep")(services.sweep)
+app.command("sweep")(running.sweep)
 app.command("connect")(connecting.connect)
 group(
     app,
