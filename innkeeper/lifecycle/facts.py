@@ -101,7 +101,8 @@ def presence(known: Instance, event: Event, source: Source) -> Step:
     )
     after = replace(known, existence=stated)
     if arrives:
-        after = replace(after, flags=Flags(), flags_order=None, flags_by_read=False, consent=None)
+        unknown = {"flags_order": None, "consent": None, "consent_told": None}
+        after = replace(after, flags=Flags(), flags_by_read=False, **unknown)
     return Step(after, verdict, reinstalled=other and fact.present is True)
 
 
@@ -198,10 +199,11 @@ def _by_read(event: Event, verdict: Verdict, *, before: bool) -> bool:
 
 def _with_floor(known: Instance, floor: OrderKey | None) -> Instance:
     """Raise a removal's floor; the yes of an installation that is gone is no longer one."""
-    consent = known.consent
-    if known.existence.present is False or (consent and below(consent.order, floor)):
-        consent = None
-    return replace(known, existence=replace(known.existence, floor=floor), consent=consent)
+    said = {"consent": known.consent, "consent_told": known.consent_told}
+    for name, yes in said.items():
+        if known.existence.present is False or (yes and below(yes.order, floor)):
+            said[name] = None
+    return replace(known, existence=replace(known.existence, floor=floor), **said)
 
 
 def differ(stated: str | None, known: str | None) -> bool:

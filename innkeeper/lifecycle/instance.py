@@ -101,11 +101,12 @@ class Slot(msgspec.Struct, Generic[Held], frozen=True, kw_only=True, omit_defaul
 class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the register. Holds no secret's value.
 
-    `version` counts changes of facts, `transitions` those of status, and numbers them. `stated`:
-    what the marketplace last said under each of its own names. `revoked`: fingerprints of keys that
-    an operator took out of force. `confirmed`: nothing in force rests on a doubt. `confirm_wanted`,
-    `confirm_settled`: wishes to read the instance back, raised and settled. `entry`: the stream id
-    of the last folded entry.
+    `version` counts changes of facts and of the keys under which they are known, `transitions`
+    those of status, and numbers them. `consent_told`: a yes in a statement that waits, which counts
+    once nothing is doubted any more. `stated`: what the marketplace last said under each of its own
+    names. `revoked`: fingerprints of keys that an operator took out of force. `confirmed`: nothing
+    in force rests on a doubt. `confirm_wanted`, `confirm_settled`: wishes to read the instance
+    back, raised and settled. `entry`: the stream id of the last folded entry.
     """
 
     platform: str
@@ -120,6 +121,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flags_by_read: bool = False
     flags_source: Source | None = None
     consent: Consent | None = None
+    consent_told: Consent | None = None
     stated: dict[str, Any] = {}
     secrets: dict[str, Slot[Secret]] = {}
     policy: Slot[HeldPolicy] | None = None

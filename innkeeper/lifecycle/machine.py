@@ -10,12 +10,13 @@
  5. A doubt waits for a read where one is possible; otherwise it is taken in its order of arrival
     and marked unconfirmed. It never brings into being what only its own word supports, where its
     maker says so. A wish to have the instance read back is a doubt that states nothing.
- 6. A read is taken if nothing has changed the instance since before its request; else it is
-    overtaken, and wanted again. Where it shares no kind of key with deliveries, a delivery changes
-    what it set only through another read.
+ 6. A read is taken if nothing has changed the instance since before its request, nor told anew
+    under a newer key what is known; else it is overtaken, and wanted again. Where it shares no kind
+    of key with deliveries, a delivery changes what it set only through another read.
  7. Another object id is another installation; the same object never comes back from removal,
     unless a newer key says so. A stale statement still tells what nobody has told since: a flag
-    that is not known, a customer's yes, a removal's key.
+    that is not known, a customer's yes, a removal's key. So does one that waits: its yes counts
+    once nothing is doubted any more, though a read may find it withdrawn.
  8. Secrets and signing policies merge and are kept whatever the order; the floor decides which are
     in force. A key that an operator revoked is not learned again.
  9. The status is derived from the facts, the transitions from the table of statuses; but who was
@@ -40,6 +41,7 @@ from innkeeper.lifecycle.errors import Impossible
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, Flags, InstanceKey
 from innkeeper.lifecycle.facts import Digest, Verdict
 from innkeeper.lifecycle.instance import Instance, Source, Status, status_of
+from innkeeper.lifecycle.order import OrderKey
 from innkeeper.lifecycle.transitions import TABLE, Happening, Transition
 
 
@@ -136,7 +138,7 @@ def _fold_facts(known: Instance, event: Event, arrival: Arrival, digest: Digest)
         steps = _transitions(known, after, event, arrival, reinstalled=existing.reinstalled)
     after = replace(
         after,
-        version=known.version + (changed or merged),
+        version=known.version + (changed or merged or _keys(after) != _keys(known)),
         transitions=known.transitions + len(steps),
     )
     if merged:
@@ -155,17 +157,29 @@ def _confirmation(
         settled = max(after.confirm_settled, event.read.settles)
         confirmed = after.confirm_wanted <= settled
         after = replace(after, confirm_settled=settled, confirmed=confirmed)
+        if confirmed:
+            consent = after.consent or after.consent_told
+            after = replace(after, consent=consent, consent_told=None)
         return after, Outcome.UNCHANGED
     doubted = Verdict.DOUBTED in verdicts or Verdict.CONTRADICTED in verdicts
     hinted = event.hint and (Verdict.TAKEN in verdicts or Verdict.AGREED in verdicts)
     if doubted or hinted:
-        base = known if event.confirmable else after
+        base = _waiting(known, after, event) if event.confirmable else after
         base = replace(base, confirmed=False, confirm_wanted=base.confirm_wanted + 1)
         return base, Outcome.WAITING if event.confirmable else Outcome.UNCHANGED
     proven = event.order is not None and event.order.proves_change and not event.hint
     if proven and Verdict.TAKEN in verdicts:
         after = replace(after, confirmed=True)
     return after, Outcome.STALE if Verdict.STALE in verdicts else Outcome.UNCHANGED
+
+
+def _waiting(known: Instance, after: Instance, event: Event) -> Instance:
+    """What a statement that waits leaves: of all that it says, a proven yes, for later."""
+    proven = event.order is not None and event.order.proves_change and not event.hint
+    same = after.existence.object_id == known.existence.object_id
+    if not (proven and same) or known.existence.present is not True:
+        return known
+    return replace(known, consent_told=after.consent or known.consent_told)
 
 
 def _revoke(known: Instance | None, event: Event, arrival: Arrival) -> Folded:
@@ -274,3 +288,8 @@ def _facts(instance: Instance) -> tuple[Any, ...]:
         instance.stated,
         instance.customer_name,
     )
+
+
+def _keys(instance: Instance) -> tuple[OrderKey | None, ...]:
+    """How far the order of the facts has come, whether or not they changed."""
+    return instance.existence.order, instance.existence.floor, instance.flags_order

@@ -84,6 +84,38 @@ def test_the_secrets_of_a_doubt_do_not_wait(doubt):
     assert folded.confirm
 
 
+@pytest.mark.parametrize("first", [states(5), read(None, states(None))], ids=["told", "read"])
+def test_what_is_told_anew_overtakes_a_read(first):
+    """6: a newer statement of what is known stands against an answer that was slow to come."""
+    known = after(states(5), first)
+    slow = read(known, states(None, SUSPENDED))
+    told = arrive(known, waiting(states(7))).instance
+    assert told
+    folded = arrive(told, slow)
+    assert (folded.outcome, folded.instance, folded.confirm) == (Outcome.OVERTAKEN, told, True)
+
+
+def test_a_yes_that_waited_was_given():
+    """7: withdrawn before the read that settles it, it makes the instance disabled, not pending."""
+    known = reads(after(states(5, NO_YES)), states(None, NO_YES)).instance
+    waits = arrive(known, waiting(states(7))).instance
+    assert waits
+    assert (waits.status, waits.consent) == (Status.PENDING, None)
+    folded = reads(waits, states(None, NO_YES))
+    assert folded.instance
+    assert (folded.instance.status, names(folded)) == (Status.DISABLED, ["disabled"])
+
+
+def test_the_yes_of_an_installation_that_is_gone_does_not_wait():
+    """7: neither past a removal nor for another object."""
+    known = reads(after(states(5, NO_YES)), states(None, NO_YES)).instance
+    waits = arrive(known, waiting(states(7))).instance
+    for gone in (removes(None), states(None, NO_YES, "B")):
+        left = reads(waits, gone).instance
+        assert left
+        assert (left.consent, left.consent_told) == (None, None)
+
+
 def test_a_wish_is_a_doubt_that_states_nothing():
     """6: what is known stands, unconfirmed, until a read that was asked for after it settles it."""
     known = after(states(5))

@@ -6,7 +6,6 @@ Knows what `python -m simulator` tells of its outside and nothing else.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -24,29 +23,37 @@ Truth = dict[str, dict[str, Any]]
 
 
 class Simulator:
-    """Three marketplaces whose deliveries go to an inn that they have written the configuration of.
+    """Three marketplaces whose deliveries go to `inn`, and which write its configuration."""
 
-    `options`: of the command, by name. `more`: appended to the configuration; `reconcile`: how
-    often the lists of those who also send deliveries are gone through.
-    """
-
-    def __init__(self, inn: Inn, more: str, *, reconcile: str = "5s", **options: float) -> None:
+    def __init__(self, inn: Inn) -> None:
+        """Choose a port; nothing is started yet."""
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._log = (inn.folder / "simulator.log").open("wb")
-        self._process = self._launch(inn, options)
-        written = inn.folder / "simulator.env"
-        assert soon(written.exists, _STARTS_WITHIN_SECONDS), "the simulator did not start"
-        assert soon(lambda: bool(self._is_up()), _STARTS_WITHIN_SECONDS)
+        self._inn = inn
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, more: str, *, reconcile: str = "5s", **options: float) -> None:
+        """Start it, and wait until it serves.
+
+        `options`: of the command, by name. `more`: appended to the configuration; `reconcile`: how
+        often the lists of those who also send deliveries are gone through.
+        """
+        written = self._inn.folder / "simulator.env"
+        with (self._inn.folder / "simulator.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "simulator", *self._stated(options)],
+                cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        assert soon(lambda: written.exists() and self._is_up(), _STARTS_WITHIN_SECONDS)
         for line in written.read_text().splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
-            inn.environment[name] = shlex.split(value)[0]
-        _adapt(inn.folder / "innkeeper.toml", more, reconcile)
+            self._inn.environment[name] = shlex.split(value)[0]
+        _adapt(self._inn.folder / "innkeeper.toml", more, reconcile)
 
     def end(self) -> None:
-        """Stop it; what it said lies in the inn's folder."""
-        self._process.terminate()
-        self._process.wait(20)
-        self._log.close()
+        """Stop it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
 
     def act(self, count: int) -> None:
         """That many actions by chance; until all that was said of them has ended."""
@@ -83,20 +90,15 @@ class Simulator:
         ]
         return found
 
-    def _launch(self, inn: Inn, options: dict[str, float]) -> subprocess.Popen[bytes]:
+    def _stated(self, options: dict[str, float]) -> list[str]:
         told = {
             "port": self.url.rpartition(":")[2],
             "tls-port": free_port(),
-            "receiver": f"http://127.0.0.1:{inn.ports['receiver']}",
-            "write-config": inn.folder / "innkeeper.toml",
+            "receiver": f"http://127.0.0.1:{self._inn.ports['receiver']}",
+            "write-config": self._inn.folder / "innkeeper.toml",
             **{name.replace("_", "-"): value for name, value in options.items()},
         }
-        stated = [f"--{name}={value}" for name, value in told.items()]
-        return subprocess.Popen(
-            [sys.executable, "-m", "simulator", *stated],
-            cwd=_ROOT, env={**os.environ}, stdin=subprocess.DEVNULL,
-            stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        return [f"--{name}={value}" for name, value in told.items()]
 
     def _is_up(self) -> bool:
         try:
