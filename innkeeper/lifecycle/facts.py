@@ -101,7 +101,9 @@ def presence(known: Instance, event: Event, source: Source) -> Step:
     )
     after = replace(known, existence=stated)
     if arrives:
-        unknown = {"flags_order": None, "consent": None, "consent_told": None}
+        told = known.consent_told
+        kept = told if told and told.object_id == stated.object_id else None
+        unknown = {"flags_order": None, "consent": None, "consent_told": kept}
         after = replace(after, flags=Flags(), flags_by_read=False, **unknown)
     return Step(after, verdict, reinstalled=other and fact.present is True)
 
@@ -199,11 +201,15 @@ def _by_read(event: Event, verdict: Verdict, *, before: bool) -> bool:
 
 def _with_floor(known: Instance, floor: OrderKey | None) -> Instance:
     """Raise a removal's floor; the yes of an installation that is gone is no longer one."""
-    said = {"consent": known.consent, "consent_told": known.consent_told}
-    for name, yes in said.items():
-        if known.existence.present is False or (yes and below(yes.order, floor)):
-            said[name] = None
-    return replace(known, existence=replace(known.existence, floor=floor), **said)
+    gone, said = known.existence.present is False, known.consent_told
+    consent = known.consent
+    if gone or (consent and below(consent.order, floor)):
+        consent = None
+    # Of another object, the yes waits for a read to show it.
+    same = said is not None and not differ(said.object_id, known.existence.object_id)
+    told = None if said and ((gone and same) or below(said.order, floor)) else said
+    existence = replace(known.existence, floor=floor)
+    return replace(known, existence=existence, consent=consent, consent_told=told)
 
 
 def differ(stated: str | None, known: str | None) -> bool:

@@ -54,9 +54,13 @@ class Existence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """That the customer's yes was seen, and the newest key under which it was."""
+    """That the customer's yes was seen, and the newest key under which it was.
+
+    `object_id`: of the installation that it was said of, where that is not yet the known one.
+    """
 
     order: OrderKey | None = None
+    object_id: str | None = None
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -158,8 +158,10 @@ def _confirmation(
         confirmed = after.confirm_wanted <= settled
         after = replace(after, confirm_settled=settled, confirmed=confirmed)
         if confirmed:
-            consent = after.consent or after.consent_told
-            after = replace(after, consent=consent, consent_told=None)
+            told = after.consent_told
+            if told and facts.differ(told.object_id, after.existence.object_id):
+                told = None
+            after = replace(after, consent=after.consent or told, consent_told=None)
         return after, Outcome.UNCHANGED
     doubted = Verdict.DOUBTED in verdicts or Verdict.CONTRADICTED in verdicts
     hinted = event.hint and (Verdict.TAKEN in verdicts or Verdict.AGREED in verdicts)
@@ -176,10 +178,10 @@ def _confirmation(
 def _waiting(known: Instance, after: Instance, event: Event) -> Instance:
     """What a statement that waits leaves: of all that it says, a proven yes, for later."""
     proven = event.order is not None and event.order.proves_change and not event.hint
-    same = after.existence.object_id == known.existence.object_id
-    if not (proven and same) or known.existence.present is not True:
+    if not proven or after.consent is None or after.consent == known.consent:
         return known
-    return replace(known, consent_told=after.consent or known.consent_told)
+    told = replace(after.consent, object_id=after.existence.object_id)
+    return replace(known, consent_told=told)
 
 
 def _revoke(known: Instance | None, event: Event, arrival: Arrival) -> Folded:

@@ -304,3 +304,17 @@ def test_the_best_key_survives_a_read():
     assert known
     assert known.flags_order == order(5)
     assert arrive(known, waiting(states(4))).outcome is Outcome.STALE
+
+
+def test_the_yes_of_an_installation_anew_waits_for_the_read_that_shows_it():
+    """7: given to another object than the known one, and withdrawn before a read finds that."""
+    known = reads(after(states(5)), states(None)).instance
+    waits = arrive(known, waiting(states(7, object_id="B"))).instance
+    assert waits
+    assert (waits.existence.object_id, waits.status) == ("A", Status.ENABLED)
+    folded = reads(waits, states(None, NO_YES, "B"))
+    assert folded.instance
+    assert (folded.instance.existence.object_id, folded.instance.status) == ("B", Status.DISABLED)
+    gone = reads(waits, removes(None)).instance
+    assert gone
+    assert gone.consent_told is None

@@ -32,8 +32,8 @@ def differences(rows: Rows, truth: Truth, *, told: bool) -> dict[str, tuple[Any,
     """What the register says otherwise than the truth, by instance: the one and the other.
 
     `told`: every delivery came, of those who send any; else nobody can know who came and went
-    between two readings. A yes that was withdrawn before a read could confirm it may look as if it
-    were still to come: no list shows that it was given.
+    between two readings, and a yes that was withdrawn meanwhile may look as if it were still to
+    come: no list shows that it was given.
     """
     found = {}
     for key in rows.keys() | truth.keys():
@@ -41,7 +41,7 @@ def differences(rows: Rows, truth: Truth, *, told: bool) -> dict[str, tuple[Any,
         if row is None and true is not None and true["status"] == "removed" and not heard:
             continue
         said = _said(row) if row else None
-        if true is None or said is None or not _agrees(said, true):
+        if true is None or said is None or not _agrees(said, true, strictly=heard):
             found[key] = (said, true and {name: true.get(name) for name in _SHOWN})
     return found
 
@@ -120,13 +120,13 @@ def _said(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _SHOWN}
 
 
-def _agrees(said: dict[str, Any], true: dict[str, Any]) -> bool:
+def _agrees(said: dict[str, Any], true: dict[str, Any], *, strictly: bool) -> bool:
     # Of one who is gone the flags are history, and what never had an id may still have none.
     names = ["status"] if true["status"] == "removed" else ["status", *FLAGS]
     if true["status"] != "removed" and "marketplace_id" in true:
         names.append("marketplace_id")
     expected = {name: true[name] for name in names}
-    if _is_withdrawn(true) and said["status"] in ("pending", "suspended"):
+    if not strictly and _is_withdrawn(true) and said["status"] in ("pending", "suspended"):
         expected["status"] = "suspended" if true["suspended"] else "pending"
     return {name: said[name] for name in names} == expected
 
