@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from innkeeper.store.connection import Store
-from innkeeper.store.errors import StoreRefused
+from innkeeper.store.connection import Command, Store
+from innkeeper.store.errors import StoreError, StoreRefused
 from innkeeper.store.keys import EPOCH, SCHEMA
 
 Migration = Callable[[Store], None]
@@ -50,7 +51,35 @@ def prepare(store: Store, migrations: tuple[Migration, ...] = MIGRATIONS) -> str
             f"the store has layout {version}, this version of Innkeeper knows {len(migrations)}: "
             "it was written by a newer Innkeeper; run that one"
         )
+    if epoch_of(store) is None:
+        # Wiped between the two looks, or the key was deleted alone.
+        _make_epoch(store)
     return epoch_of(store) or ""
+
+
+class Sighting(NamedTuple):
+    """Which store it is: its epoch, None when it has been wiped; the id of the server's run.
+
+    `run`: another one after each start of the server; empty where the server hides it.
+    """
+
+    epoch: str | None
+    run: str
+
+
+SIGHTING_COMMANDS: tuple[Command, ...] = (("GET", EPOCH), ("INFO", "server"))
+
+
+def read_sighting(answers: Sequence[Any]) -> Sighting:
+    """What the store answered to `SIGHTING_COMMANDS`. Raises StoreError."""
+    epoch, info = answers
+    if isinstance(epoch, StoreError):
+        raise epoch
+    if isinstance(info, bytes):
+        # The synchronous client takes INFO apart by itself.
+        info = dict(line.partition(":")[::2] for line in info.decode().split("\r\n"))
+    run = "" if isinstance(info, StoreError) else str(info.get("run_id", ""))
+    return Sighting(epoch.decode() if epoch is not None else None, run)
 
 
 def epoch_of(store: Store) -> str | None:

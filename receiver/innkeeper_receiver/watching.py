@@ -1,36 +1,44 @@
-"""Watches the store: whether it can be used at all, whether it is there, whether it is the same,
-and which apps still take in customers who were there before us.
+"""Watches the store: whether it can be used and trusted, whether it is there, whether it is the
+same, and which apps still take in customers who were there before us.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 
+from innkeeper.config import Config
 from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.logs import get_logger
-from innkeeper.store import schema
+from innkeeper.operations import epochs
+from innkeeper.operations.desk import store_url
+from innkeeper.store import schema, trust
 from innkeeper.store.connection import AsyncStore, Store
 from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
-from innkeeper.store.keys import EPOCH
 from innkeeper.store.passes import read_states, state_commands
 
+INSPECT_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
+_FIRST_LOOK_SECONDS = 2.0
+_TIMEOUT_SECONDS = 1.5
 log = get_logger()
 
 
 class StoreWatch:
-    """`state` says in a word or two how the store is; `ready` whether it takes deliveries.
+    """How the store is. `state`: for people, in a word, or the reason why it is not used.
 
-    `adopting`: the apps (their pseudo-instances) whose first full pass has not ended yet.
+    `checked`: it has been looked at once; `usable`: it answers and is trusted; `refused`: why the
+    process ends. `adopting`: the apps (their pseudo-instances) whose first full pass has not ended.
     """
 
     def __init__(
         self,
         store: AsyncStore,
-        url: str,
+        config: Config,
         on_other_store: Callable[[], None],
         with_passes: Sequence[InstanceKey] = (),
     ) -> None:
@@ -39,42 +47,88 @@ class StoreWatch:
         `with_passes`: the apps whose marketplace's list is gone through.
         """
         self._store = store
-        self._with_passes = with_passes
-        self.adopting: frozenset[InstanceKey] = frozenset()
-        self._url = url
+        self._config = config
         self._on_other_store = on_other_store
+        self._with_passes = with_passes
         self._epoch: str | None = None
-        self.ready = False
+        self._run: str | None = None
+        self._inspect_at = 0.0
+        self.checked = False
+        self.usable = False
         self.state = "not checked yet"
         self.refused: str | None = None
+        self.adopting: frozenset[InstanceKey] = frozenset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the store takes deliveries."""
+        return self.usable
+
+    async def first_look(self) -> None:
+        """Look once before anything is served; a store that is away or slow is left to `run`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._look(), _FIRST_LOOK_SECONDS)
 
     async def run(self) -> None:
         """Look every second, for ever; ends the process if the store must not be used."""
-        while True:
-            try:
-                await self._look()
-            except (StoreUnavailable, StoreError) as error:
-                self._say(ready=False, state=f"unavailable: {error}")
-            except StoreRefused as error:
-                self.refused = str(error)
-                self._say(ready=False, state=f"refused: {error}")
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+        while self.refused is None:
+            await self._look()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
-        found = await self._store.command("GET", EPOCH)
-        epoch = found.decode() if found is not None else None
+        try:
+            reason = await self._see()
+        except (StoreUnavailable, StoreError) as error:
+            # Whatever answers next may be another server, or the same with other settings.
+            self._run = None
+            if self._turn(usable=False, state=f"unavailable: {error}"):
+                log.warning("store.state", state=self.state)
+        except StoreRefused as error:
+            self.refused = str(error)
+            self._turn(usable=False, state=f"refused: {error}")
+            log.error("store.state", state=self.state)
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self.checked = True
+            if reason is None and self._turn(usable=True, state="ok"):
+                log.info("store.state", state="ok")
+            elif reason is not None and self._turn(usable=False, state=reason):
+                log.error("store.untrusted", reason=reason)
+
+    def _turn(self, *, usable: bool, state: str) -> bool:
+        """Be in that state; whether it is another one than before."""
+        changed = state != self.state
+        self.usable, self.state = usable, state
+        return changed
+
+    async def _see(self) -> str | None:
+        """Why the store is not to be used, or None."""
+        seen = schema.read_sighting(await self._store.attempt(schema.SIGHTING_COMMANDS))
+        if seen.run != self._run or time.monotonic() >= self._inspect_at:
+            # What is wrong is looked at each second, until it is right.
+            if reason := await asyncio.to_thread(self._inspect):
+                return reason
+            self._run, self._inspect_at = seen.run, time.monotonic() + INSPECT_SECONDS
+        await self._see_epoch(seen.epoch)
+        await self._see_passes()
+        return None
+
+    def _inspect(self) -> str | None:
+        with contextlib.closing(self._connect()) as store:
+            findings = trust.inspect(store, self._config.store.durability)
+        if not self.checked and (reason := trust.refusal(f for f in findings if not f.passing)):
+            raise StoreRefused(reason)
+        return trust.refusal(findings)
+
+    async def _see_epoch(self, epoch: str | None) -> None:
         if epoch is None or self._epoch is None:
             epoch = await asyncio.to_thread(self._prepare)
-        if self._epoch is not None and epoch != self._epoch:
-            log.error("store.epoch_changed", before=self._epoch, now=epoch)
-            self._on_other_store()
-        self._epoch = epoch
-        await self._look_at_passes()
-        self._say(ready=True, state="ok")
+        if epoch != self._epoch:
+            if await asyncio.to_thread(epochs.notice, self._config.data, self._epoch, epoch):
+                self._on_other_store()
+            self._epoch = epoch
 
-    async def _look_at_passes(self) -> None:
+    async def _see_passes(self) -> None:
         if not self._with_passes:
             return
         answers = await self._store.attempt(state_commands(self._with_passes))
@@ -85,13 +139,8 @@ class StoreWatch:
         self.adopting = frozenset(app for app, state in apps if not state.adopted)
 
     def _prepare(self) -> str:
-        store = Store(self._url, timeout_seconds=1.5)
-        try:
+        with contextlib.closing(self._connect()) as store:
             return schema.prepare(store)
-        finally:
-            store.close()
 
-    def _say(self, *, ready: bool, state: str) -> None:
-        if state != self.state:
-            (log.info if ready else log.warning)("store.state", state=state)
-        self.ready, self.state = ready, state
+    def _connect(self) -> Store:
+        return Store(store_url(self._config), timeout_seconds=_TIMEOUT_SECONDS)

@@ -17,10 +17,14 @@ from innkeeper.store.errors import StoreError, StoreUnavailable
 
 
 class Server:
-    """A Valkey that can be started several times on one folder; on disk before it answers."""
+    """A Valkey that can be started several times on one folder; on disk before it answers.
 
-    def __init__(self, folder: Path) -> None:
+    `settings`: others than that, under the server's own names with `_` for `-`.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self.settings = settings
         self.url = "unix://" + quote(str(folder / "s"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -30,12 +34,21 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        settings = (
-            f"--port 0 --unixsocket {self.folder / 's'} --dir {self.folder} --appendonly yes"
-            " --appendfsync always --save '' --logfile valkey.log"
+        settings = {
+            "port": "0",
+            "unixsocket": str(self.folder / "s"),
+            "dir": str(self.folder),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "logfile": "valkey.log",
+            **{name.replace("_", "-"): value for name, value in self.settings.items()},
+        }
+        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        # SIGXFSZ stays ignored, as Python has it: a limited file is an error to it, not its end.
+        self._process = subprocess.Popen(
+            [str(get_binary_path()), *arguments], cwd=self.folder, restore_signals=False
         )
-        arguments = [part.strip("'") for part in settings.split()]
-        self._process = subprocess.Popen([str(get_binary_path()), *arguments], cwd=self.folder)
         give_up_at = time.monotonic() + 10
         with contextlib.closing(Store(self.url)) as trying:
             while True:
@@ -54,10 +67,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
-    """A running server; killed at the end of the block."""
+def server(**settings: str) -> Iterator[Server]:
+    """A running server, with these settings; killed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="ik-") as folder:
-        running = Server(Path(folder))
+        running = Server(Path(folder), **settings)
         try:
             running.start()
             yield running

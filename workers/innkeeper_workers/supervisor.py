@@ -1,7 +1,8 @@
 """What `innkeeper worker` runs: a parent that sweeps, and its children, one RQ worker each.
 
 A child that ends is started again, with growing pauses. SIGTERM: every child finishes what it has
-in hand; who takes longer than 30 s is killed, and the work is taken up by another.
+in hand; who takes longer than 30 s is killed, and the work is taken up by another. While the store
+cannot be trusted, there are no children.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ from innkeeper import runtime
 from innkeeper.bells import BellName
 from innkeeper.config import Config
 from innkeeper.logs import get_logger, set_up_logs
+from innkeeper.operations import epochs
 from innkeeper.operations.desk import Desk, wait_for_desk
-from innkeeper.store import schema
+from innkeeper.store import schema, trust
 from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
 from innkeeper_workers.rq_workers import work
 from innkeeper_workers.sweep import sweep
 
+INSPECT_SECONDS = 30.0
 _SWEEP_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 _STOP_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 2.0
 _STEADY_SECONDS = 30.0
 log = get_logger()
 
@@ -53,6 +56,9 @@ class Supervisor:
     children: list[_Child] = field(default_factory=list)
     stopping: bool = False
     epoch: str | None = None
+    store_run: str | None = None
+    inspect_at: float = 0.0
+    distrust: str | None = None
     store_away: bool = False
 
     def run(self) -> None:
@@ -65,10 +71,10 @@ class Supervisor:
         next_sweep = 0.0
         while not self.stopping:
             self._reap()
-            self._start()
             if time.monotonic() >= next_sweep:
                 self._sweep()
                 next_sweep = time.monotonic() + _SWEEP_SECONDS
+            self._start()
             time.sleep(_LOOK_SECONDS)
         self._end()
 
@@ -76,6 +82,8 @@ class Supervisor:
         self.stopping = True
 
     def _start(self) -> None:
+        if self.distrust is not None:
+            return
         for child in self.children:
             if child.pid is None and time.monotonic() >= child.start_at and not self.stopping:
                 child.started_at = time.monotonic()
@@ -89,28 +97,45 @@ class Supervisor:
             now = time.monotonic()
             if now - child.started_at > _STEADY_SECONDS:
                 child.pause_seconds = _FIRST_PAUSE_SECONDS
-            if not self.stopping:
+            if not self.stopping and self.distrust is None:
                 log.warning("worker.ended", bell=child.bell, pid=pid, status=status)
             child.pid, child.start_at = None, now + child.pause_seconds
             child.pause_seconds = min(child.pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
     def _sweep(self) -> None:
+        was_right = self.distrust is None and not self.store_away
         try:
-            sweep(self.desk)
-            self._look_at_epoch()
+            seen = schema.read_sighting(self.desk.store.attempt(schema.SIGHTING_COMMANDS))
+            self._look_at_trust(seen.run)
+            if self.distrust is None:
+                sweep(self.desk)
+                self._look_at_epoch(seen.epoch)
         except (StoreError, StoreUnavailable) as error:
             if not self.store_away:
                 log.error("store.state", state=f"unavailable: {error}")
-            self.store_away = True
+            # Whatever answers next may be another server, or the same with other settings.
+            self.store_away, self.store_run = True, None
             return
-        if self.store_away:
-            log.info("store.state", state="ok")
         self.store_away = False
+        if self.distrust is None and not was_right:
+            log.info("store.state", state="ok")
 
-    def _look_at_epoch(self) -> None:
-        epoch = schema.epoch_of(self.desk.store) or schema.prepare(self.desk.store)
-        if self.epoch is not None and epoch != self.epoch:
-            log.error("store.epoch_changed", before=self.epoch, now=epoch)
+    def _look_at_trust(self, run: str) -> None:
+        """End the children while the store is wrong; what is wrong is looked at in each sweep."""
+        if run == self.store_run and time.monotonic() < self.inspect_at:
+            return
+        reason = trust.refusal(trust.inspect(self.desk.store, self.desk.config.store.durability))
+        if reason is None:
+            self.store_run, self.inspect_at = run, time.monotonic() + INSPECT_SECONDS
+        elif reason != self.distrust:
+            log.error("store.untrusted", reason=reason)
+            self._signal(signal.SIGTERM)
+        self.distrust = reason
+
+    def _look_at_epoch(self, epoch: str | None) -> None:
+        epoch = epoch or schema.prepare(self.desk.store)
+        if epoch != self.epoch:
+            epochs.notice(self.desk.config.data, self.epoch, epoch)
         self.epoch = epoch
 
     def _end(self) -> None:
@@ -128,10 +153,10 @@ class Supervisor:
 
 
 def run(config: Config) -> None:
-    """Run the workers until a signal. Exits 1 if the store must not be used."""
+    """Run the workers until a signal. Exits 1 with the reason if the store must not be used."""
     set_up_logs("worker")
     try:
-        desk = wait_for_desk(config)
+        desk = wait_for_desk(config, refuse_untrusted=True)
     except StoreRefused as error:
         sys.exit(f"innkeeper worker: {error}")
     Supervisor(desk).run()
