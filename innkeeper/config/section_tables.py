@@ -78,6 +78,7 @@ def read_receiver(table: Table) -> ReceiverSection:
         ),
         trusted_proxies=table.items("trusted_proxies", network),
         spool=table.take("spool", truth, default.spool),
+        spool_bytes=table.take("spool_bytes", size, default.spool_bytes),
     )
     table.end()
     return section

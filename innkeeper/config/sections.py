@@ -45,6 +45,7 @@ class ReceiverSection(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 2000
     trusted_proxies: tuple[str, ...] = ()
     spool: bool = True
+    spool_bytes: int = 1 << 30
 
 
 class ConsoleSection(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +109,9 @@ class FollowUp(Redacted, frozen=True, kw_only=True):
 class Config(Redacted, frozen=True, kw_only=True):
     """All of it. `source`: the file it was read from, None without one.
 
-    `secret_keys`: 32 bytes each, the first encrypts. `api_tokens`: all valid. Both may be empty:
-    see `require_keys` and `require_token`. `secrets_token`: None where secrets cannot be read.
+    `secret_keys`: 32 bytes each, the first encrypts; `secret_keys_file`: where they come from, None
+    for the environment. `api_tokens`: all valid. Both may be empty: see `require_keys` and
+    `require_token`. `secrets_token`: None where secrets cannot be read.
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset({"secret_keys", "api_tokens", "secrets_token"})
@@ -127,6 +129,7 @@ class Config(Redacted, frozen=True, kw_only=True):
     apps: tuple[App, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
     secret_keys: tuple[bytes, ...] = ()
+    secret_keys_file: Path | None = None
     api_tokens: tuple[str, ...] = ()
     secrets_token: str | None = None
 

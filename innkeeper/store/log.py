@@ -26,8 +26,8 @@ MAX_APPEND_DELIVERIES = 100
 MAX_APPEND_BYTES = 1 << 20
 MAX_READ_ENTRIES = 100
 MAX_READ_BYTES = 4 << 20
-_TRIM_ENTRIES = 100
-_TRIM_BYTES = 8 << 20
+REPEATS = b"="
+"""Behind an id among the claims: it leads to the id of the delivery that it repeats."""
 _EARLY_MILLISECONDS = 60_000
 _SEARCHED_ENTRIES = 1000
 
@@ -44,6 +44,7 @@ class Prepared(NamedTuple):
 
     delivery: DeliveryId
     partition: int
+    instance: str
     arguments: list[Any]
     size: int
 
@@ -52,7 +53,8 @@ def prepare(entry: NewEntry, ring: KeyRing) -> Prepared:
     """Encrypt an entry. Done for each alone, so that none can spoil a batch."""
     arguments = entry.arguments(ring)
     size = sum(len(part) for part in arguments if isinstance(part, bytes))
-    return Prepared(entry.delivery, partition_of(entry.instance), arguments, size)
+    partition = partition_of(entry.instance)
+    return Prepared(entry.delivery, partition, str(entry.instance), arguments, size)
 
 
 def append_command(entries: Sequence[Prepared]) -> Command:
@@ -72,6 +74,19 @@ def read_appended(entries: Sequence[Prepared], answer: list[list[Any]]) -> list[
         first = entry.delivery if stored else delivery_id(entry.partition, value)
         results.append(Appended(first, not stored))
     return results
+
+
+def resolving_commands(entry: Prepared, first: DeliveryId, *, now: float) -> list[Command]:
+    """The calls by which an id leads to the delivery that it turned out to repeat.
+
+    For what was told as accepted before its claims could be looked up. They live as claims do.
+    """
+    period = int(now) // CLAIM_PERIOD_SECONDS
+    name = f"{keys_of(entry.partition).claims}{period}"
+    return [
+        ("HSET", name, raw_id(entry.delivery) + REPEATS, raw_id(first)),
+        ("EXPIREAT", name, (period + 2) * CLAIM_PERIOD_SECONDS, "NX"),
+    ]
 
 
 class Batch(NamedTuple):
@@ -135,9 +150,9 @@ class Log:
     def find(self, delivery: DeliveryId) -> Entry | None:
         """An entry by its id, with its encrypted event; None when it is not kept (any more)."""
         partition, raw = partition_in(delivery), raw_id(delivery)
-        stream_id = self._stream_id(partition, raw)
+        stream_id = self.stored([delivery]).get(delivery)
         if stream_id is not None:
-            return self.at(partition, stream_id.decode())
+            return self.at(partition, stream_id)
         # Kept for longer than claims are: it came soon after its id was made.
         start = f"{max(0, int.from_bytes(raw[:6], 'big') - _EARLY_MILLISECONDS)}"
         found = self.slices({partition: start}, limit=_SEARCHED_ENTRIES, oldest_first=True)[0]
@@ -195,22 +210,34 @@ class Log:
         """Take the trimming upon oneself; False if somebody did within `seconds`."""
         return bool(self._store.command("SET", TRIMMED, 1, "NX", "EX", seconds))
 
-    def trim(self, partition: int, *, before_millis: int, most_bytes: int) -> int:
-        """Drop a slice of the oldest entries; how many went. Call again while it gives any."""
-        keys = keys_of(partition)
-        call = script("trim").call(
-            [
-                keys.log, keys.cursor, keys.pins, keys.counts,
-                keys.outcomes, keys.events, keys.bodies,
-            ],
-            [before_millis, most_bytes, _TRIM_ENTRIES, _TRIM_BYTES],
-        )  # fmt: skip
-        return int(self._store.command(*call))
+    def stored(self, deliveries: Sequence[DeliveryId]) -> dict[DeliveryId, str]:
+        """Of deliveries that were taken in while claims live: their places in the log.
 
-    def _stream_id(self, partition: int, raw: bytes) -> bytes | None:
-        """The own-id claim: of the period in which the delivery came, or the one after."""
-        millis = int.from_bytes(raw[:6], "big")
-        period = millis // 1000 // CLAIM_PERIOD_SECONDS
-        keys = keys_of(partition)
-        calls = [("HGET", f"{keys.claims}{period + step}", raw) for step in (0, 1, -1)]
-        return next((found for found in self._store.batch(calls) if found), None)
+        Of one that turned out to repeat another, the other's.
+        """
+        own = {delivery: raw_id(delivery) for delivery in deliveries}
+        held = self._claims(own)
+        firsts = {
+            delivery: delivery_id(partition_in(delivery), first)
+            for delivery, raw in own.items()
+            if not held.get((delivery, raw)) and (first := held.get((delivery, raw + REPEATS)))
+        }
+        held |= self._claims({first: raw_id(first) for first in firsts.values()})
+        leads = {delivery: firsts.get(delivery, delivery) for delivery in own}
+        places = {one: held.get((first, raw_id(first))) for one, first in leads.items()}
+        return {one: place.decode() for one, place in places.items() if place}
+
+    def _claims(self, own: Mapping[DeliveryId, bytes]) -> dict[tuple[DeliveryId, bytes], bytes]:
+        """What deliveries' own ids hold among the claims, and what the ids that lead on hold."""
+        asked: dict[str, list[tuple[DeliveryId, bytes]]] = {}
+        for delivery, raw in own.items():
+            # The period in which the delivery came, or the one after.
+            period = int.from_bytes(raw[:6], "big") // 1000 // CLAIM_PERIOD_SECONDS
+            for step in (0, 1, -1):
+                name = f"{keys_of(partition_in(delivery)).claims}{period + step}"
+                asked.setdefault(name, []).extend([(delivery, raw), (delivery, raw + REPEATS)])
+        calls = [("HMGET", name, *(field for _, field in one)) for name, one in asked.items()]
+        answers = self._store.batch(calls) if calls else []
+        pairs = zip(asked.values(), answers, strict=True)
+        found = (pair for which, values in pairs for pair in zip(which, values, strict=True))
+        return {place: value for place, value in found if value}

@@ -22,7 +22,8 @@ from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
 
 MAX_COUNT = 200
 MAX_BYTES = 4 << 20
-_MAX_AGE_SECONDS = 14 * 86400
+PURPOSE = "rejected"
+"""For which a refusal is sealed; its place is its id."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,21 +47,32 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal
 
 
+class Ring(msgspec.Struct, frozen=True, kw_only=True):
+    """How many refusals of an app are kept for a reason; `newest_at` in seconds."""
+
+    app: InstanceKey
+    reason: Reason
+    count: int
+    newest_at: float
+
+
 class _Place(NamedTuple):
     partition: int
     ring: str
 
 
-def keep_command(app: InstanceKey, refusal: Refusal, ring: KeyRing) -> Command:
-    """The call that keeps a refusal of an app's."""
+def keep_command(
+    app: InstanceKey, refusal: Refusal, ring: KeyRing, *, max_age_seconds: float
+) -> Command:
+    """The call that keeps a refusal of an app's, and drops what is older than that."""
     place = _Place(partition_of(app), f"{app}:{refusal.reason}")
     name = f"{place.partition}-{uuid.uuid4()}"
     plain = msgspec.msgpack.encode(refusal)
-    sealed = ring.seal("rejected", place.partition, name, plain, now=refusal.at)
+    sealed = ring.seal(PURPOSE, place.partition, name, plain, now=refusal.at)
     keys = keys_of(place.partition)
     return script("refuse").call(
         [keys.rejected + place.ring, keys.rejected_bytes, keys.rejected_rings],
-        [place.ring, name, sealed, MAX_COUNT, MAX_BYTES, _MAX_AGE_SECONDS],
+        [place.ring, name, sealed, MAX_COUNT, MAX_BYTES, int(max_age_seconds)],
     )
 
 
@@ -90,6 +102,23 @@ class Rejected:
         partition_in(rejection_id)
         return next((one for one in self.all(now=now) if one.id == rejection_id), None)
 
+    def rings(self) -> list[Ring]:
+        """What is kept, by app and reason, without a look at any."""
+        keys = map(keys_of, PARTITIONS)
+        calls = [script("rings").call([k.rejected_rings], [k.rejected]) for k in keys]
+        found = []
+        for name, count, newest in (ring for rings in self._store.batch(calls) for ring in rings):
+            app, _, reason = name.decode().rpartition(":")
+            newest_at = int(newest.partition(b"-")[0]) / 1000
+            ring = Ring(
+                app=InstanceKey.parse(app),
+                reason=Reason(reason),
+                count=count,
+                newest_at=newest_at,
+            )
+            found.append(ring)
+        return sorted(found, key=lambda ring: (ring.app, ring.reason))
+
     def drop(self, rejection: Rejection) -> None:
         """Take a refusal away, for it was let in."""
         place = _Place(partition_of(rejection.app), f"{rejection.app}:{rejection.refusal.reason}")
@@ -113,7 +142,7 @@ class Rejected:
         rejections = []
         for _, fields in found:
             name = fields[b"id"].decode()
-            plain = self._ring.open("rejected", place.partition, name, fields[b"sealed"])
+            plain = self._ring.open(PURPOSE, place.partition, name, fields[b"sealed"])
             refusal = msgspec.msgpack.decode(plain, type=Refusal)
             rejections.append(Rejection(id=name, app=app, refusal=refusal))
         return rejections

@@ -17,22 +17,25 @@ from starlette.routing import Route
 
 from innkeeper.bells import Bell, BellName
 from innkeeper.config import Config
+from innkeeper.config.key_file import open_ring
 from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.operations.accepted import Notes
 from innkeeper.operations.desk import queue_url, store_url
 from innkeeper.operations.pass_times import with_passes
 from innkeeper.outgoing import Outgoing
 from innkeeper.platforms.discovery import fetch_keys
-from innkeeper.secrets import KeyRing
 from innkeeper.store.connection import AsyncStore, Store
 from innkeeper_receiver import answers
 from innkeeper_receiver.appending import Appender
 from innkeeper_receiver.callers import caller_of, is_within, networks
 from innkeeper_receiver.discovery import DiscoveredKeys
+from innkeeper_receiver.door import Door
 from innkeeper_receiver.figures import Figures
 from innkeeper_receiver.hook import Hook
 from innkeeper_receiver.refusals import Refusals
 from innkeeper_receiver.ringing import Ringer
 from innkeeper_receiver.signing_keys import SigningKeys
+from innkeeper_receiver.spooling import Spooling
 from innkeeper_receiver.watching import StoreWatch
 
 _QUEUE_TIMEOUT_SECONDS = 1.0
@@ -44,18 +47,32 @@ class Receiver:
 
     def __init__(self, config: Config) -> None:
         """Put the parts together; nothing is connected before the app starts."""
-        ring = KeyRing(config.secret_keys)
+        ring = open_ring(config)
         self._config = config
         self._store = AsyncStore(store_url(config))
         self._queue = Store(queue_url(config), timeout_seconds=_QUEUE_TIMEOUT_SECONDS)
         self._outgoing = Outgoing(config.outgoing.allow_hosts)
         self._ringer = Ringer(Bell(BellName.APPLY, self._queue))
         self._figures = Figures()
-        self._appender = Appender(self._store, ring, self._ringer.ask)
+        self.door = Door(
+            self._figures,
+            headers_within=config.receiver.headers_within,
+            most_connections=config.receiver.max_connections,
+        )
+        self._notes = Notes(config.data)
+        self._spooling = self._make_spooling() if config.receiver.spool else None
+        self._appender = Appender(
+            self._store,
+            ring,
+            self._notes,
+            self._spooling,
+            usable=self._usable,
+            on_stored=self._ringer.ask,
+        )
         self._keys = SigningKeys(self._store, DiscoveredKeys(self._fetch))
-        self._refusals = Refusals(self._store, ring)
+        self._refusals = Refusals(self._store, ring, max_age_seconds=config.retention.rejected)
         passing = [InstanceKey.pseudo(a.platform, a.name) for a in with_passes(config.apps)]
-        self.watch = StoreWatch(self._store, store_url(config), self._keys.forget, passing)
+        self.watch = StoreWatch(self._store, config, self._keys.forget, passing)
         hook = Hook(
             config,
             ring,
@@ -82,13 +99,29 @@ class Receiver:
         # A slash too many is another path, and no sender follows a redirect.
         self.app.router.redirect_slashes = False
 
+    def _make_spooling(self) -> Spooling:
+        return Spooling(
+            self._config.data,
+            most_bytes=self._config.receiver.spool_bytes,
+            store=self._store,
+            usable=self._usable,
+            on_stored=self._ringer.ask,
+        )
+
+    def _usable(self) -> bool:
+        return self.watch.usable
+
     def _fetch(self, issuer: str, algorithm: str | None, audience: str | None) -> Any:
         return fetch_keys(self._outgoing, issuer, algorithm=algorithm, audience=audience)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self._ringer.start()
-        running = (self._appender.run(), self._refusals.run(), self.watch.run())
+        await self.watch.first_look()
+        running = [self._appender.run(), self._refusals.run(), self.watch.run()]
+        if self._spooling is not None:
+            self._spooling.open()
+            running.append(self._spooling.run())
         tasks = [asyncio.create_task(one) for one in running]
         try:
             yield
@@ -96,6 +129,9 @@ class Receiver:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._spooling is not None:
+                await self._spooling.close()
+            self._notes.close()
             await asyncio.to_thread(self._ringer.stop)
             await self._store.close()
             self._queue.close()
@@ -105,8 +141,13 @@ class Receiver:
         return _json(200, {"status": "ok"})
 
     async def _ready(self, _: Request) -> Response:
-        body = {"status": "ok" if self.watch.ready else "not ready", "store": self.watch.state}
-        return _json(200 if self.watch.ready else 503, body)
+        spooling = self._spooling
+        durable = self.watch.usable or (spooling is not None and spooling.takes)
+        ready = self.watch.checked and durable
+        body: dict[str, Any] = {"status": "ok" if ready else "not ready", "store": self.watch.state}
+        if spooling is not None:
+            body["spool"] = spooling.state
+        return _json(200 if ready else 503, body)
 
     async def _metrics(self, request: Request) -> Response:
         config = self._config
@@ -117,9 +158,12 @@ class Receiver:
         if not allowed and not any(tokens):
             return answers.problem(401, headers={"www-authenticate": "Bearer"})
         self._figures.store_ready.set(self.watch.ready)
+        if self._spooling is not None:
+            most = config.receiver.spool_bytes
+            self._figures.show_spool(self._spooling.state, most_bytes=most)
         return Response(self._figures.text(), media_type="text/plain; version=0.0.4")
 
 
-def _json(status: int, document: dict[str, str]) -> Response:
+def _json(status: int, document: dict[str, Any]) -> Response:
     body = msgspec.json.encode(document)
     return Response(body, status_code=status, media_type="application/json")

@@ -1,16 +1,20 @@
 """Group commit: requests that wait at the same moment share one round trip and one fsync.
 
-No timer: what comes while a flush is under way makes up the next one.
+No timer: what comes while a flush is under way makes up the next one. What the store cannot take
+goes into the spool, and so does all that comes while the spool holds anything.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from innkeeper.operations.accepted import Note, Notes
 from innkeeper.secrets import KeyRing
+from innkeeper.spool import SpoolUnavailable
 from innkeeper.store.connection import AsyncStore
 from innkeeper.store.entry import NewEntry
 from innkeeper.store.errors import StoreError, StoreUnavailable
@@ -23,7 +27,10 @@ from innkeeper.store.log import (
     prepare,
     read_appended,
 )
+from innkeeper_receiver.spooling import LOOK_SECONDS, Spooling
 
+STORE_SECONDS = 1.5
+"""How long the store may take over a flush."""
 _MAX_FLUSH_DELIVERIES = 1024
 
 
@@ -35,16 +42,29 @@ class _Waiting(NamedTuple):
 class Appender:
     """Appends entries for the requests of one event loop."""
 
-    def __init__(self, store: AsyncStore, ring: KeyRing, on_stored: Callable[[], None]) -> None:
-        """`on_stored` is called after each flush that stored anything."""
+    def __init__(
+        self,
+        store: AsyncStore,
+        ring: KeyRing,
+        notes: Notes,
+        spooling: Spooling | None,
+        *,
+        usable: Callable[[], bool],
+        on_stored: Callable[[], None],
+    ) -> None:
+        """`usable`: whether the store may be tried. `on_stored`: called after each flush to it."""
         self._store = store
         self._ring = ring
+        self._notes = notes
+        self._spooling = spooling
+        self._usable = usable
         self._on_stored = on_stored
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
+        self._away_until = 0.0
 
     async def append(self, entry: NewEntry) -> Appended:
-        """Store an entry, once; returns when it is on disk.
+        """Make an entry durable, once; returns when it is on disk, in the log or the spool.
 
         Raises StoreUnavailable (it may or may not be stored), StoreError.
         """
@@ -64,36 +84,76 @@ class Appender:
 
     async def _flush(self, waiting: Sequence[_Waiting]) -> None:
         # A client that left cancels its own future only: what it sent is stored all the same.
+        if self._spooling is not None and self._spooling.in_use():
+            await self._spool(waiting, StoreUnavailable("the spool is in use"))
+            return
+        if time.monotonic() < self._away_until or not self._usable():
+            await self._spool(waiting, StoreUnavailable("the store is away"))
+            return
         groups = _grouped(waiting)
         try:
-            commands = [append_command([one.entry for one in group]) for group in groups]
-            answers = await self._store.attempt(commands)
+            answers = await self._attempt(groups)
         except (StoreUnavailable, StoreError) as error:
-            _fail(waiting, error)
+            await self._spool(waiting, error)
             return
         for group, answer in zip(groups, answers, strict=True):
             if isinstance(answer, StoreError):
                 await self._one_by_one(group, answer)
             else:
-                _tell(group, read_appended([one.entry for one in group], answer))
+                self._tell(group, read_appended(_entries(group), answer))
         self._on_stored()
+
+    async def _attempt(self, groups: Sequence[Sequence[_Waiting]]) -> list[Any]:
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                commands = [append_command(_entries(group)) for group in groups]
+                return await self._store.attempt(commands)
+        except TimeoutError:
+            error = StoreUnavailable("no answer in time")
+        except StoreUnavailable as gone:
+            error = gone
+        # Until the next look nobody waits for a time-out again.
+        self._away_until = time.monotonic() + LOOK_SECONDS
+        raise error
 
     async def _one_by_one(self, group: Sequence[_Waiting], error: StoreError) -> None:
         """A script that failed half-way kept what it had written: under its own id each entry is
         found again, or stored now."""
         if len(group) == 1:
-            _fail(group, error)
+            await self._spool(group, error)
             return
         for at, one in enumerate(group):
             try:
-                (answer,) = await self._store.attempt([append_command([one.entry])])
+                (answer,) = await self._attempt([[one]])
             except (StoreUnavailable, StoreError) as gone:
-                _fail(group[at:], gone)  # they shall not wait for a time-out each
+                await self._spool(group[at:], gone)  # they shall not wait for a time-out each
                 return
             if isinstance(answer, StoreError):
-                _fail([one], answer)
+                await self._spool([one], answer)
             else:
-                _tell([one], read_appended([one.entry], answer))
+                self._tell([one], read_appended([one.entry], answer))
+
+    async def _spool(self, waiting: Sequence[_Waiting], why: StoreUnavailable | StoreError) -> None:
+        """Put all into the spool; where there is none that takes them, fail for the reason why."""
+        try:
+            if self._spooling is None:
+                raise SpoolUnavailable("there is no spool")
+            results = await self._spooling.put(_entries(waiting))
+        except SpoolUnavailable as error:
+            _fail(waiting, StoreUnavailable(f"{why}; {error}"))
+            return
+        self._tell(waiting, results)
+
+    def _tell(self, group: Sequence[_Waiting], results: Sequence[Appended]) -> None:
+        now = time.time()
+        self._notes.write(
+            Note(delivery=result.delivery, instance=one.entry.instance, at=now)
+            for one, result in zip(group, results, strict=True)
+            if not result.duplicate
+        )
+        for one, result in zip(group, results, strict=True):
+            if not one.done.done():
+                one.done.set_result(result)
 
 
 def _grouped(waiting: Sequence[_Waiting]) -> list[list[_Waiting]]:
@@ -111,10 +171,8 @@ def _grouped(waiting: Sequence[_Waiting]) -> list[list[_Waiting]]:
     return groups
 
 
-def _tell(group: Sequence[_Waiting], results: Sequence[Appended]) -> None:
-    for one, result in zip(group, results, strict=True):
-        if not one.done.done():
-            one.done.set_result(result)
+def _entries(group: Sequence[_Waiting]) -> list[Prepared]:
+    return [one.entry for one in group]
 
 
 def _fail(group: Sequence[_Waiting], error: Exception) -> None:

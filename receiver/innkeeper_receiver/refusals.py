@@ -21,10 +21,11 @@ log = get_logger()
 class Refusals:
     """What a flood brings over the bound is counted, not kept."""
 
-    def __init__(self, store: AsyncStore, ring: KeyRing) -> None:
-        """Write to `store`, encrypted with `ring`."""
+    def __init__(self, store: AsyncStore, ring: KeyRing, *, max_age_seconds: float) -> None:
+        """Write to `store`, encrypted with `ring`; `max_age_seconds`: how long they are kept."""
         self._store = store
         self._ring = ring
+        self._max_age_seconds = max_age_seconds
         self._waiting: deque[tuple[InstanceKey, Refusal]] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()
@@ -53,7 +54,8 @@ class Refusals:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _write(self, batch: list[tuple[InstanceKey, Refusal]]) -> None:
-        commands = [keep_command(app, refusal, self._ring) for app, refusal in batch]
+        age = self._max_age_seconds
+        commands = [keep_command(a, r, self._ring, max_age_seconds=age) for a, r in batch]
         try:
             answers = await self._store.attempt(commands)
         except StoreUnavailable as error:

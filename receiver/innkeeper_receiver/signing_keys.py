@@ -1,7 +1,8 @@
 """With which keys a request may be signed: the provider's, and customers' as they are learned.
 
 The provider's come from the configuration or from discovery; a customer's from the store, where
-apply puts them, and are looked up again after a second at most.
+apply puts them, and are looked up again after a second at most. While the store is away, those
+known so far serve; what they do not settle cannot be looked up, which is no refusal.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from innkeeper.lifecycle.errors import Reason, Rejected
 from innkeeper.lifecycle.events import InstanceKey, SigningPolicy
 from innkeeper.platforms.admission import Wanted
 from innkeeper.store.connection import AsyncStore
+from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.policies import policy_command, read_policies
 from innkeeper_receiver.discovery import DiscoveredKeys
 
@@ -30,6 +32,10 @@ class _Known:
     looked_at: float
     failed_at: float
 
+    def is_fresh(self, tick: float) -> bool:
+        """Whether it was looked up within the last second."""
+        return tick - self.looked_at < _FRESH_SECONDS
+
 
 class SigningKeys:
     """Finds the signing policies that a request names."""
@@ -39,6 +45,7 @@ class SigningKeys:
         self._store = store
         self._discovered = discovered
         self._customers: OrderedDict[InstanceKey, _Known] = OrderedDict()
+        self._away_until = 0.0
 
     async def find(
         self, app: XurrentApp, wanted: Wanted, *, now: float
@@ -76,7 +83,7 @@ class SigningKeys:
         if key is None or known is None or known.answer is None:
             return ()
         tick = time.monotonic()
-        if tick - known.failed_at < _FRESH_SECONDS:
+        if known.is_fresh(tick) and tick - known.failed_at < _FRESH_SECONDS:
             return ()
         fresh = await self._look_up(key)
         fresh.failed_at = tick
@@ -88,12 +95,23 @@ class SigningKeys:
 
     async def _customer(self, key: InstanceKey) -> _Known:
         known = self._customers.get(key)
-        if known is not None and time.monotonic() - known.looked_at < _FRESH_SECONDS:
+        if known is not None and known.is_fresh(time.monotonic()):
             return known
-        return await self._look_up(key)
+        try:
+            return await self._look_up(key)
+        except (StoreUnavailable, StoreError):
+            if known is None or known.answer is None:
+                raise
+            return known
 
     async def _look_up(self, key: InstanceKey) -> _Known:
-        answer = await self._store.command(*policy_command(key))
+        if time.monotonic() < self._away_until:
+            raise StoreUnavailable("the store was away within the last second")
+        try:
+            answer = await self._store.command(*policy_command(key))
+        except (StoreUnavailable, StoreError):
+            self._away_until = time.monotonic() + _FRESH_SECONDS
+            raise
         before = self._customers.pop(key, None)
         known = _Known(answer, time.monotonic(), before.failed_at if before else 0.0)
         self._customers[key] = known

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec.structs import replace
 
-from innkeeper.config import Config, QueueSection, StoreSection
+from innkeeper.config import Config, QueueSection, ReceiverSection, StoreSection
 from innkeeper.operations.desk import Desk
 from innkeeper.store.connection import Store
 from innkeeper_workers.apply import Applying
@@ -21,9 +21,10 @@ Start = Callable[..., Running]
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Config:
-    """An app on each marketplace that sends anything."""
+    """An app on each marketplace that sends anything; no spool: the session shares the folder."""
     return Config(
         data=tmp_path_factory.mktemp("receiver"),
+        receiver=ReceiverSection(spool=False),
         store=StoreSection(url=valkey_url),
         queue=QueueSection(url=valkey_url),
         apps=(xurrent_app(), rebilly_app()),
@@ -45,9 +46,9 @@ def start(config: Config, store: Store) -> Iterator[Start]:
         yield start_one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def standing(config: Config) -> Iterator[Running]:
-    """A receiver that stays for the session; starting one takes longer than most tests."""
+    """A receiver that stays for a module; starting one takes longer than most tests."""
     running = Running(config).until_ready()
     yield running
     running.stop()

@@ -36,7 +36,9 @@ def _refusal(
 
 
 def _keep(store: Store, ring: KeyRing, *refusals: Refusal, app: InstanceKey = APP) -> None:
-    store.batch([keep_command(app, refusal, ring) for refusal in refusals])
+    store.batch(
+        [keep_command(app, refusal, ring, max_age_seconds=14 * DAY) for refusal in refusals]
+    )
 
 
 def _bytes(store: Store, reason: Reason = Reason.WRONG_AUDIENCE) -> int:
