@@ -13,9 +13,10 @@ from innkeeper.config import Bind
 _GENERATIONS = (50_000, 20, 100)
 
 
-def run_app(app: Any, bind: Bind, *, drain_seconds: float) -> None:
+def run_app(app: Any, bind: Bind, *, drain_seconds: float, protocol: Any = "httptools") -> None:
     """Serve `app` until SIGTERM or SIGINT, which may come twice; then finish what is under way.
 
+    `protocol`: what uvicorn makes for each connection.
     Raises SystemExit when the address cannot be had.
     """
     config = uvicorn.Config(
@@ -23,7 +24,7 @@ def run_app(app: Any, bind: Bind, *, drain_seconds: float) -> None:
         host=bind.host,
         port=bind.port,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +22,7 @@ _TITLES = {
     408: "Request Timeout",
     413: "Content Too Large",
     415: "Unsupported Media Type",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -59,6 +62,15 @@ def problem(
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+@cache
+def on_the_wire(status: int) -> bytes:
+    """An error as it goes over the wire, for what never becomes a request; its connection ends."""
+    response = unavailable("overloaded") if status == 503 else problem(status)
+    lines = [b"HTTP/1.1 %d %s" % (status, _TITLES[status].encode())]
+    lines += [b"%s: %s" % header for header in response.raw_headers]
+    return b"\r\n".join([*lines, b"connection: close", b"", bytes(response.body)])
 
 
 async def on_http_exception(_: Request, error: Exception) -> Response:

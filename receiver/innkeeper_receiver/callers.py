@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 from starlette.requests import Request
 
@@ -19,12 +26,26 @@ def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 def is_within(address: str, allowed: Iterable[Network]) -> bool:
     """Whether an address lies in one of the networks; False for what is no address."""
+    found = _parsed(address)
+    return found is not None and any(found in network for network in allowed)
+
+
+@lru_cache(maxsize=4096)
+def neighbourhood(address: str) -> str:
+    """Whoever may call from many addresses as easily as from this one: the /64 of IPv6."""
+    found = _parsed(address)
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, 64), strict=False))
+    return str(found or address)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(address)
     except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return any((mapped or found) in network for network in allowed)
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def caller_of(request: Request, trusted: Sequence[Network]) -> str:

@@ -30,13 +30,18 @@ from innkeeper.store.rejected import Refusal
 from innkeeper_receiver import answers
 from innkeeper_receiver.appending import Appender
 from innkeeper_receiver.bodies import TooLarge, read_body
-from innkeeper_receiver.callers import caller_of, is_within, networks
+from innkeeper_receiver.callers import caller_of, is_within, neighbourhood, networks
 from innkeeper_receiver.discovery import KeysUnavailable
 from innkeeper_receiver.figures import Figures
 from innkeeper_receiver.refusals import Refusals
+from innkeeper_receiver.shares import Held, Overloaded, Room
 from innkeeper_receiver.signing_keys import SigningKeys
 
 NEVER_CAPTURED = frozenset({"authorization", "proxy-authorization", "cookie"})
+_UNCOMPRESSED = {
+    b"content-encoding": (b"", b"identity"),
+    b"transfer-encoding": (b"chunked",),
+}
 log = get_logger()
 
 
@@ -80,6 +85,8 @@ class Hook:
         self._refusals = refusals
         self._figures = figures
         self._trusted = networks(config.receiver.trusted_proxies)
+        self._unproven = Room("bodies", "caller", figures.shed)
+        self._proven = Room("deliveries", "signer", figures.shed)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one delivery."""
@@ -104,10 +111,19 @@ class Hook:
         told.app = app.name if app else "-"
         if _is_compressed(request):
             return answers.problem(415)
+        with self._unproven.held_by(neighbourhood(caller_of(request, self._trusted))) as held:
+            return await self._take(inbound, app, request, told, held)
+
+    async def _take(
+        self, inbound: ModuleType, app: App | None, request: Request, told: _Told, held: Held
+    ) -> Response:
         bounds = self._config.receiver
         try:
             body = await read_body(
-                request, most_bytes=bounds.max_body, within_seconds=bounds.body_within
+                request,
+                most_bytes=bounds.max_body,
+                within_seconds=bounds.body_within,
+                take=held.take,
             )
         except TooLarge:
             return answers.problem(413, headers={"connection": "close"})
@@ -115,9 +131,13 @@ class Hook:
             return answers.problem(408, headers={"connection": "close"})
         except ClientDisconnect:
             return answers.problem(400)
-        asked = _request(request, told.platform, name, body)
+        except Overloaded:
+            return answers.unavailable("overloaded")
+        asked = _request(request, told.platform, body)
         try:
-            return await self._admit(inbound, asked, app, request, told)
+            return await self._admit(inbound, asked, app, request, told, held)
+        except Overloaded:
+            return answers.unavailable("overloaded")
         except Malformed as error:
             told.detail = str(error)
             return answers.problem(400, str(error))
@@ -134,11 +154,17 @@ class Hook:
         app: App | None,
         request: Request,
         told: _Told,
+        held: Held,
     ) -> Response:
         now = time.time()
         opened = inbound.open_request(asked, app)
         self._check_caller(request, app)
-        admitted = await self._prove(inbound, opened, now)
+        try:
+            admitted = await self._prove(inbound, opened, now)
+        except Rejected as error:
+            self._compare_clocks(opened, error.issued_at, now)
+            raise
+        self._compare_clocks(opened, admitted.issued_at, now)
         # The body may name another app than the path.
         self._check_caller(request, self._config.app(told.platform, admitted.instance.app))
         told.app, told.instance = admitted.instance.app, str(admitted.instance)
@@ -154,7 +180,11 @@ class Hook:
             expires_at=admitted.expires_at,
             captured=_captured(asked, app),
         )
-        appended = await self._appender.append(entry)
+        held.give_back()
+        app_and_signer = (told.platform, told.app, admitted.signer)
+        with self._proven.held_by(app_and_signer) as waiting:
+            waiting.take(len(asked.body))
+            appended = await self._appender.append(entry)
         told.delivery = appended.delivery
         if appended.duplicate:
             return answers.duplicate(appended.delivery)
@@ -190,6 +220,11 @@ class Hook:
         admitted: Admitted = inbound.admit(opened, self._config.apps, policies, now)
         return admitted
 
+    def _compare_clocks(self, opened: Opened, issued_at: float | None, now: float) -> None:
+        # A customer's key may sign any time it likes: only the provider's tells the hour.
+        if issued_at is not None and opened.wanted and opened.wanted.account is None:
+            self._figures.clock.compare(opened.request.platform, issued_at, now)
+
     def _check_caller(self, request: Request, app: App | None) -> None:
         allowed = getattr(app, "allow_ips", ())
         if allowed and not is_within(caller_of(request, self._trusted), networks(allowed)):
@@ -217,14 +252,18 @@ class Hook:
 
 
 def _is_compressed(request: Request) -> bool:
-    stated = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
-    return any(encoding.strip() not in ("", "identity") for encoding in stated)
+    return any(
+        encoding.strip() not in _UNCOMPRESSED[name]
+        for name, value in request.scope["headers"]
+        if name in _UNCOMPRESSED
+        for encoding in value.lower().split(b",")
+    )
 
 
-def _request(request: Request, platform: str, name: str | None, body: bytes) -> admission.Request:
+def _request(request: Request, platform: str, body: bytes) -> admission.Request:
     return admission.Request(
         platform=platform,
-        app=name,
+        app=request.path_params.get("name"),
         query=request.scope["query_string"].decode("latin-1"),
         headers=tuple(
             (key.decode("latin-1"), value.decode("latin-1"))

@@ -16,6 +16,12 @@ def serve(config: Config) -> None:
     """Serve until a signal. Exits 1 with the reason if the store must not be used."""
     set_up_logs("receiver")
     receiver = Receiver(config)
-    run_app(receiver.app, config.receiver.bind, drain_seconds=_DRAIN_SECONDS)
+    receiver.door.fit_open_files()
+    run_app(
+        receiver.app,
+        config.receiver.bind,
+        drain_seconds=_DRAIN_SECONDS,
+        protocol=receiver.door.protocol,
+    )
     if receiver.watch.refused:
         sys.exit(f"innkeeper receiver: {receiver.watch.refused}")

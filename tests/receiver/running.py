@@ -1,4 +1,4 @@
-"""A real receiver on a loopback port, in a thread, and how tests speak to it."""
+"""How tests speak to a receiver, and a real one on a loopback port, in a thread."""
 
 from __future__ import annotations
 
@@ -29,42 +29,10 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class Running:
-    """A receiver that serves until it is stopped."""
+class Listening:
+    """A receiver at a port of the loopback address."""
 
-    def __init__(self, config: Config) -> None:
-        self.receiver = Receiver(config)
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = int(self._listening.getsockname()[1])
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self.receiver.app,
-                loop="uvloop",
-                http="httptools",
-                ws="none",
-                lifespan="on",
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=2,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._listening.close()
-
-    def until_ready(self) -> Running:
-        assert soon(lambda: self._server.started)
-        assert soon(lambda: self.ask("GET", "/health/ready").status == 200)
-        return self
+    port: int
 
     def ask(
         self,
@@ -105,6 +73,44 @@ class Running:
         """A connection on which a test sends whatever bytes it likes."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             yield connection
+
+
+class Running(Listening):
+    """A receiver that serves until it is stopped."""
+
+    def __init__(self, config: Config) -> None:
+        self.receiver = Receiver(config)
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = int(self._listening.getsockname()[1])
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self.receiver.app,
+                loop="uvloop",
+                http=self.receiver.door.protocol,  # type: ignore[arg-type]
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._listening.close()
+
+    def until_ready(self) -> Running:
+        assert soon(lambda: self._server.started)
+        assert soon(lambda: self.ask("GET", "/health/ready").status == 200)
+        return self
 
 
 def answer_on(connection: socket.socket) -> Answer:
