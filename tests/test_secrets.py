@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -162,3 +163,77 @@ def test_lone_surrogates_have_a_digest():
     """Whatever JSON may hold."""
     ring = KeyRing([OLD])
     assert ring.digest("a", "\ud800") != ring.digest("a", "\ud801")
+
+
+class File:
+    """A key file as a ring is told of it. `looks`: how often it was asked."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] | None = None
+        self.looks = 0
+
+    def __call__(self) -> list[bytes] | None:
+        """What has changed, told once."""
+        self.looks += 1
+        keys, self.keys = self.keys, None
+        return keys
+
+
+def test_a_ring_follows_its_file_when_it_seals(monkeypatch):
+    """It looks at most once a second, and seals with the first of the new keys from then on."""
+    seconds = iter((0.0, 0.0, 0.5, 0.9, 1.0, 1.0, 1.1))  # asked once more by each look
+    clock = SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr("innkeeper.secrets.time", clock)
+    file = File()
+    ring, sealed = KeyRing([OLD], file), []
+    for _ in range(5):
+        sealed.append(seal(ring))
+        file.keys = [NEW, OLD]
+    by_new = [KeyRing([NEW]).is_current(one) for one in sealed]
+    assert by_new == [False, False, False, True, True]
+    assert file.looks == 2
+
+
+def test_a_ring_looks_at_once_for_a_key_that_it_misses(monkeypatch):
+    """What another process sealed with a key that was just added opens; no more than one look a
+    second is caused by keys that are nowhere."""
+    file = File()
+    ring = KeyRing([OLD], file)
+    sealed, lost = seal(KeyRing([NEW])), seal(KeyRing([LOST]))
+    seal(ring)
+    file.keys = [NEW, OLD]
+    assert ring.open(*PLACE, sealed) == b"canary"
+    looks = file.looks
+    for _ in range(5):
+        with pytest.raises(MissingKey):
+            ring.open(*PLACE, lost)
+    assert file.looks == looks
+    monkeypatch.setattr("innkeeper.secrets._LOOK_SECONDS", 0.0)
+    with pytest.raises(MissingKey):
+        ring.open(*PLACE, lost)
+    assert file.looks == looks + 1
+
+
+def test_a_key_that_left_the_file_opens_nothing_any_more():
+    """A ring is what its file says, old keys included."""
+    file = File()
+    file.keys = [NEW]
+    ring = KeyRing([OLD], file)
+    seal(ring)
+    with pytest.raises(MissingKey):
+        ring.open(*PLACE, seal(KeyRing([OLD])))
+
+
+def test_sealing_anew():
+    """Under the first key, at the same place and size; nothing where it is so already."""
+    before, during, after = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
+    sealed = seal(before)
+    anew = during.reseal(*PLACE, sealed, now=NOW)
+    assert anew is not None
+    assert after.open(*PLACE, anew) == b"canary"
+    assert len(anew) == len(sealed)
+    assert during.reseal(*PLACE, anew, now=NOW) is None
+    with pytest.raises(MissingKey):
+        after.reseal(*PLACE, sealed, now=NOW)
+    with pytest.raises(Damaged):
+        during.reseal(PLACE[0], 8, PLACE[2], sealed, now=NOW)

@@ -34,6 +34,18 @@ class Bind(msgspec.Struct, frozen=True, kw_only=True):
         """Whether only this machine reaches it."""
         return is_loopback(self.host)
 
+    @property
+    def reached_at(self) -> str:
+        """`host:port` at which this machine reaches what is bound there."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"{_bracketed(host)}:{self.port}"
+
+
+def without_password(url: str) -> str:
+    """A store's URL as it may be shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] or parts.path}"
+
 
 def is_loopback(host: str) -> bool:
     """Whether `host` is localhost, 127.0.0.0/8 or ::1."""

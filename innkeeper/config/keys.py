@@ -31,11 +31,12 @@ _GENERATE = "generate one with `openssl rand -base64 32`"
 
 
 class Credentials(Redacted, frozen=True, kw_only=True):
-    """What was found; empty where nothing was."""
+    """What was found; empty where nothing was. `secret_keys_file`: where the keys come from it."""
 
     hidden: ClassVar[frozenset[str]] = frozenset({"secret_keys", "api_tokens", "secrets_token"})
 
     secret_keys: tuple[bytes, ...] = ()
+    secret_keys_file: Path | None = None
     api_tokens: tuple[str, ...] = ()
     secrets_token: str | None = None
 
@@ -44,6 +45,7 @@ def read_credentials(reading: Reading, data: Path) -> Credentials:
     """Keys and tokens as they are; makes nothing."""
     path, keys = _stated(reading, SECRET_KEYS, data / KEYS_FILE)
     secret_keys = _parse_keys(reading, path, keys)
+    keys_file = data / KEYS_FILE if keys and path != SECRET_KEYS else None
     path, tokens = _stated(reading, API_TOKEN, data / TOKEN_FILE)
     secrets_token = reading.variable(SECRETS_TOKEN)
     _check_tokens(reading, path, tokens)
@@ -52,8 +54,17 @@ def read_credentials(reading: Reading, data: Path) -> Credentials:
         if secrets_token in tokens:
             reading.fault(SECRETS_TOKEN, f"must be another one than {API_TOKEN}")
     return Credentials(
-        secret_keys=secret_keys, api_tokens=tuple(tokens), secrets_token=secrets_token
+        secret_keys=secret_keys,
+        secret_keys_file=keys_file,
+        api_tokens=tuple(tokens),
+        secrets_token=secrets_token,
     )
+
+
+def read_keys_file(reading: Reading, path: Path) -> tuple[bytes, ...]:
+    """The keys of a key file; none where it is missing. What is wrong with it becomes a fault."""
+    stated = _read_private(reading, path).replace(",", " ").split()
+    return _parse_keys(reading, str(path), stated)
 
 
 def make_missing(reading: Reading, found: Credentials, data: Path) -> Credentials:
@@ -149,20 +160,31 @@ def _check_tokens(reading: Reading, path: str, tokens: list[str]) -> None:
 
 def _make(path: Path, content: str) -> None:
     """Make a private file once; whoever comes second finds the whole file of the first."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = write_draft(path, content + "\n")
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
         # Two that start at once: the link is atomic and refuses to replace.
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     finally:
         draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def write_draft(path: Path, content: str) -> Path:
+    """A private file beside `path`, on disk, to be put in its place. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on disk which files a folder holds."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -54,7 +54,9 @@ def load_config(
     document.end()
     found = read_credentials(reading, folder)
     if not (config.console.bind.is_loopback or found.api_tokens or generate):
-        message = f"{config.console.bind} is open to the network, but {API_TOKEN} is not set"
+        message = (
+            f"{config.console.bind} is open to the network, and there is no token: {API_TOKEN}"
+        )
         reading.fault("console.bind", message)
     if reading.faults:
         raise ConfigFaults(reading.faults)
@@ -63,6 +65,7 @@ def load_config(
     return msgspec.structs.replace(
         config,
         secret_keys=found.secret_keys,
+        secret_keys_file=found.secret_keys_file,
         api_tokens=found.api_tokens,
         secrets_token=found.secrets_token,
     )

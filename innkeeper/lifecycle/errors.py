@@ -55,11 +55,14 @@ class Rejected(Exception):
     """Not authentic, or its signer may not say this.
 
     `detail` is for operators: it may quote header fields and claims, never a secret or a token.
+    `issued_at`: the `iat` of a token that is signed as it should be, seconds since the epoch; known
+    only where it is refused for its times.
     """
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    def __init__(self, reason: Reason, detail: str = "", *, issued_at: float | None = None) -> None:
         self.reason = reason
         self.detail = detail
+        self.issued_at = issued_at
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
 
 

@@ -70,6 +70,8 @@ class EventKind(StrEnum):
     """An operator takes a learned signing policy out of force."""
     DESTROYED = "destroyed"
     """The secrets of an instance that was removed long ago are destroyed."""
+    FORGOTTEN = "forgotten"
+    """An operator has all that is known of the instance erased."""
     SET_OFF = "set_off"
     """An operator has one follow-up (`payload`) set off for an instance that is there already."""
     WISHED = "wished"

@@ -23,6 +23,7 @@
     there before us is adopted, and the first flags that an import did not know are no step.
 10. What no marketplace can produce raises: an event about an instance that belongs to an app's
     pseudo-instance, an event of a kind that states nothing.
+11. Of an instance that an operator has forgotten nothing is known: what comes next is its first.
 
 Pure: the same instance, event and arrival always give the same result.
 """
@@ -104,6 +105,8 @@ def fold(
         return _revoke(instance, event, arrival)
     if event.kind is EventKind.DESTROYED:
         return _destroy(instance, arrival)
+    if event.kind is EventKind.FORGOTTEN:
+        return Folded(instance=None, outcome=Outcome.APPLIED)
     if event.kind is EventKind.WISHED:
         return _wish(instance, event, arrival)
     known = instance or Instance(platform=key.platform, app=key.app, account=key.account)

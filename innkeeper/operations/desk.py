@@ -6,18 +6,22 @@ Made once in a process's entry and passed down to workers, console and CLI.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from innkeeper import runtime
 from innkeeper.bells import Bell, BellName
 from innkeeper.config import Config
+from innkeeper.config.key_file import open_ring
 from innkeeper.logs import get_logger
 from innkeeper.outgoing import Outgoing
 from innkeeper.secrets import KeyRing
-from innkeeper.store import schema
+from innkeeper.store import schema, trust
+from innkeeper.store.bases import Bases
 from innkeeper.store.connection import Store
 from innkeeper.store.dead_letters import DeadLetters
-from innkeeper.store.errors import StoreError, StoreUnavailable
+from innkeeper.store.digests import Digests
+from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
 from innkeeper.store.log import Log
 from innkeeper.store.outbox import Outbox
 from innkeeper.store.passes import Passes
@@ -27,6 +31,8 @@ from innkeeper.store.tokens import Tokens
 from innkeeper.store.trouble import Troubles
 
 _TRY_AGAIN_SECONDS = 1.0
+_QUEUE_SECONDS = 1.0
+"""A bell that cannot be rung holds nobody up for longer; the sweep rings again."""
 log = get_logger()
 
 
@@ -38,7 +44,9 @@ class Desk:
     store: Store
     queue: Store
     ring: KeyRing
+    digests: Digests
     log: Log
+    bases: Bases
     register: Register
     outbox: Outbox
     dead_letters: DeadLetters
@@ -71,15 +79,18 @@ def open_desk(config: Config) -> Desk:
 
     Raises StoreRefused, StoreError, StoreUnavailable.
     """
-    store, queue = Store(store_url(config)), Store(queue_url(config))
+    store = Store(store_url(config))
+    queue = Store(queue_url(config), timeout_seconds=_QUEUE_SECONDS)
     schema.prepare(store)
-    ring = KeyRing(config.secret_keys)
+    ring = open_ring(config)
     return Desk(
         config=config,
         store=store,
         queue=queue,
         ring=ring,
+        digests=Digests(store, ring),
         log=Log(store, ring),
+        bases=Bases(store),
         register=Register(store, ring),
         outbox=Outbox(store),
         dead_letters=DeadLetters(store),
@@ -92,14 +103,30 @@ def open_desk(config: Config) -> Desk:
     )
 
 
-def wait_for_desk(config: Config) -> Desk:
-    """Open the desk, however long the store takes to be there. Raises StoreRefused."""
-    told = False
+def wait_for_desk(config: Config, *, refuse_untrusted: bool) -> Desk:
+    """Open the desk, however long the store takes to be there. Raises StoreRefused.
+
+    `refuse_untrusted`: also for a store whose settings do not keep what it is given; otherwise
+    that is only said.
+    """
+    told: set[str] = set()
     while True:
         try:
+            if (reason := _distrust(config)) and refuse_untrusted:
+                raise StoreRefused(reason)
+            if reason and reason not in told:
+                log.error("store.untrusted", reason=reason)
+                told.add(reason)
             return open_desk(config)
         except (StoreError, StoreUnavailable) as error:
-            if not told:
+            if "unavailable" not in told:
                 log.warning("store.state", state=f"unavailable: {error}")
-            told = True
+            told.add("unavailable")
             time.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _distrust(config: Config) -> str | None:
+    """Why the store must not be used; what may pass by itself is no reason not to start."""
+    with closing(Store(store_url(config))) as store:
+        findings = trust.inspect(store, config.store.durability)
+    return trust.refusal(finding for finding in findings if not finding.passing)

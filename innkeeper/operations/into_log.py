@@ -25,7 +25,6 @@ from innkeeper.operations.desk import Desk
 from innkeeper.operations.replay import CannotReplay, nonce, reread
 from innkeeper.operations.replay_lines import Report, captured_of, replay_lines
 from innkeeper.store.entry import EntrySource, NewEntry, new_delivery_id
-from innkeeper.store.register import digester
 
 _PIECE_BYTES = 1 << 20
 
@@ -114,7 +113,7 @@ class _Rehearsal:
             self._before[key] = self._after[key] = line.instance if line else None
         moment = datetime.fromtimestamp(entry.at, UTC)
         arrival = Arrival(delivery=entry.delivery, at=moment, signer=entry.signer)
-        folded = fold(self._after[key], key, entry.event, arrival, digester(self._desk.ring, key))
+        folded = fold(self._after[key], key, entry.event, arrival, self._desk.digests.of(key))
         self._after[key] = folded.instance
         names = self._transitions.setdefault(key, [])
         names += [str(happening.name) for happening in folded.happenings]

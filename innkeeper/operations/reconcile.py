@@ -27,7 +27,7 @@ from innkeeper.platforms import client_of
 from innkeeper.platforms.calls import Found
 from innkeeper.store.entry import EntrySource, new_delivery_id
 from innkeeper.store.passes import Drift, PassState
-from innkeeper.store.register import Line, digester
+from innkeeper.store.register import Line
 
 _LISTED_MISSING = 100
 
@@ -70,11 +70,12 @@ class Pass:
         self.drift = Drift(number=number, started_at=datetime.now(UTC))
         try:
             passes.set(self._key, self._state)
-            for _ in self._bits():
-                yield
-                # A pause, or a read that took long, may have cost the lease.
-                if not passes.go_on(self._key):
-                    raise LeaseLost("the lease has passed to another")
+            with passes.kept(self._key):
+                for _ in self._bits():
+                    yield
+                    # A process that was stopped, or a store that was away, may have cost the lease.
+                    if not passes.go_on(self._key):
+                        raise LeaseLost("the lease has passed to another")
             self._end()
         finally:
             passes.forget_seen(self._key, number)
@@ -117,7 +118,7 @@ class Pass:
         read = Read(at_version=instance.version, settles=instance.confirm_wanted)
         told = event if _polled(event) else replace(event, read=read)
         arrival = Arrival(delivery=new_delivery_id(instance.key), at=datetime.now(UTC))
-        digest = digester(self._desk.ring, instance.key)
+        digest = self._desk.digests.of(instance.key)
         return fold(instance, instance.key, told, arrival, digest).outcome is Outcome.APPLIED
 
     def _settle(self, key: InstanceKey, event: Event, *, listed: bool = True) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
-from innkeeper.lifecycle.instance import Instance
+from innkeeper.lifecycle.instance import Instance, Status
 from innkeeper.lifecycle.transitions import Transition
 from innkeeper.store.connection import Store, script
 from innkeeper.store.dead_letters import DeadLetter
 from innkeeper.store.entry import raw_id
+from innkeeper.store.erasing import Remains
 from innkeeper.store.keys import keys_of
-from innkeeper.store.outbox import Lane, Work
+from innkeeper.store.outbox import BELLS_OF_OUTBOX, Lane, LaneKind, Work
 from innkeeper.store.register import MAX_NOTICES, PolicyFile
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -32,30 +33,62 @@ class Commit:
         self._operations: list[tuple[Any, ...]] = []
         self._outcomes: list[Any] = []
         self._counts: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
 
     def instance(self, before: Instance | None, after: Instance) -> None:
         """Write an instance's line, its indexes and what receivers need of it."""
         name = str(after.key)
         was = before.status if before else ""
         changed = before is None or _visible(before) != _visible(after)
-        record = _encode(after)
         self._operations.append(
-            ("instance", self._keys.instance + name, name, record, was, after.status, int(changed))
-        )
+            (
+                "instance", self._keys.instance + name, name, _encode(after), was, after.status,
+                int(changed), before.entry if before else "", after.entry,
+            )
+        )  # fmt: skip
         if (before.policy if before else None) != after.policy or (
             before and before.existence.floor != after.existence.floor
         ):
             self._policy(name, after)
 
     def secrets(self, key: InstanceKey, known: set[str], kept: dict[str, bytes]) -> None:
-        """Write an instance's encrypted secrets: `kept` by field, dropping what else was known."""
+        """Write an instance's encrypted secrets: `kept` by field, dropping what else was known.
+
+        What was known is not written again: a rotation may have sealed it anew since it was read.
+        """
         name = self._keys.secrets + str(key)
         gone = sorted(known - set(kept))
-        if kept:
-            pairs = [part for item in kept.items() for part in item]
+        pairs = [part for item in kept.items() if item[0] not in known for part in item]
+        if pairs:
             self._call("HSET", name, *pairs)
         if gone:
             self._call("HDEL", name, *gone)
+
+    def forget(self, key: InstanceKey, status: Status | None, remains: Remains) -> None:
+        """Delete an instance and all that hangs on it, what this batch has put before it as well.
+
+        `status`: as the indexes have it, None where there is no line.
+        """
+        keys, name = self._keys, str(key)
+        lanes = [Lane(key, kind).name for kind in LaneKind]
+        put = [one[6] for one in self._operations if one[0] == "work" and one[2] in lanes]
+        works = [*put, *remains.works]
+        families = (keys.instance, keys.secrets, keys.policy, keys.transitions, keys.notices)
+        self._call("DEL", *(family + name for family in families))
+        self._call("HDEL", keys.base, name)
+        indexes = [keys.by_id, keys.by_created, keys.by_updated, keys.with_policy]
+        for index in indexes + ([keys.by_status + status] if status else []):
+            self._call("ZREM", index, name)
+        self._call("DEL", *(family + lane for lane in lanes for family in (keys.lane, keys.queue)))
+        for bell in BELLS_OF_OUTBOX:
+            self._call("ZREM", keys.due + bell, *lanes)
+        if works:
+            self._call("DEL", *(keys.work + id_ for id_ in works))
+        if works or remains.letters:
+            self._call("ZREM", keys.pins, *works, *remains.letters)
+        if remains.letters:
+            self._call("ZREM", keys.dead, *remains.letters)
+            self._call("HDEL", keys.dead_records, *remains.letters)
 
     def happening(self, key: InstanceKey, happening: Transition) -> None:
         """Add to an instance's history: a transition for good, a notice for a while."""
@@ -82,6 +115,11 @@ class Commit:
         counter = "dead" if dead else "applied"
         self._counts[counter] = self._counts.get(counter, 0) + 1
 
+    def heard(self, instance: InstanceKey, at: float) -> None:
+        """Note that a delivery of the instance's app came in; `at` in seconds since the epoch."""
+        app = f"{instance.platform}/{instance.app}"
+        self._heard[app] = max(self._heard.get(app, 0), int(at * 1000))
+
     def dead_letter(self, letter: DeadLetter) -> None:
         """Put an entry among the dead letters, and keep it from being trimmed."""
         millis = int(letter.at.timestamp() * 1000)
@@ -101,13 +139,16 @@ class Commit:
         keys = self._keys
         if self._outcomes:
             self._call("HSET", keys.outcomes, *self._outcomes)
+        for app, millis in self._heard.items():
+            # GT: what waited in a spool comes late.
+            self._call("ZADD", keys.last, "GT", millis, app)
         for counter, number in self._counts.items():
             self._call("HINCRBY", keys.counts, counter, number)
         parts = [part for operation in self._operations for part in (len(operation), *operation)]
         call = script("commit").call(
             [
                 keys.cursor, keys.counts, keys.by_id, keys.by_created, keys.by_updated,
-                keys.by_status, keys.due, keys.pins,
+                keys.by_status, keys.due, keys.pins, keys.log, keys.base,
             ],
             [self._expected, cursor, *parts],
         )  # fmt: skip

@@ -20,7 +20,8 @@ from innkeeper.store.partitions import partition_of
 FIELDS = ("id", "at", "instance", "source", "signer", "order", "size", "marks")
 """The fields of an entry, always all of them and in this order. What is encrypted lies beside the
 stream, so that no look at an entry copies its body."""
-_EVENT, _BODY = "event", "body"
+EVENT, BODY = "event", "body"
+"""The purposes for which the two are sealed; their place is the delivery's id."""
 # JSON, since an event holds what came as JSON: msgpack has no number beyond 64 bits.
 _events = msgspec.json.Decoder(Event)
 
@@ -89,8 +90,8 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
         partition = partition_of(self.instance)
         event, captured = msgspec.json.encode(self.event), msgspec.msgpack.encode(self.captured)
         return (
-            ring.seal(_EVENT, partition, self.delivery, event, now=self.at),
-            ring.seal(_BODY, partition, self.delivery, captured, now=self.at),
+            ring.seal(EVENT, partition, self.delivery, event, now=self.at),
+            ring.seal(BODY, partition, self.delivery, captured, now=self.at),
         )
 
 
@@ -123,7 +124,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def event(self, ring: KeyRing) -> Event:
         """The normalised event. Raises MissingKey, Damaged, msgspec.DecodeError."""
         partition = partition_of(self.instance)
-        return _events.decode(ring.open(_EVENT, partition, self.delivery, self.sealed))
+        return _events.decode(ring.open(EVENT, partition, self.delivery, self.sealed))
 
 
 def read_entry(partition: int, stream_id: bytes, values: list[bytes], **more: Any) -> Entry:
@@ -152,7 +153,7 @@ def read_entry(partition: int, stream_id: bytes, values: list[bytes], **more: An
 
 def open_captured(ring: KeyRing, partition: int, delivery: DeliveryId, sealed: bytes) -> Captured:
     """The captured delivery of an entry. Raises MissingKey, Damaged."""
-    plain = ring.open(_BODY, partition, delivery, sealed)
+    plain = ring.open(BODY, partition, delivery, sealed)
     return msgspec.msgpack.decode(plain, type=Captured)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from innkeeper.lifecycle.events import InstanceKey
-from innkeeper.lifecycle.facts import Digest
 from innkeeper.lifecycle.instance import HeldPolicy, Instance, Slot, Status
 from innkeeper.lifecycle.transitions import Transition
 from innkeeper.secrets import KeyRing
@@ -59,10 +58,14 @@ class Register:
         """One line."""
         return self.lines([key])[0]
 
-    def transitions(self, key: InstanceKey) -> list[Transition]:
-        """An instance's transitions, oldest first."""
+    def transitions(
+        self, key: InstanceKey, *, first: int = 0, count: int | None = None
+    ) -> list[Transition]:
+        """An instance's transitions, oldest first; `count` of them from place `first` on."""
         name = keys_of(partition_of(key)).transitions + str(key)
-        return [_transitions.decode(item) for item in self._store.command("LRANGE", name, 0, -1)]
+        last = -1 if count is None else first + count - 1
+        items = self._store.command("LRANGE", name, first, last)
+        return [_transitions.decode(item) for item in items]
 
     def notices(self, key: InstanceKey) -> list[Transition]:
         """The newest notices about an instance, oldest first."""
@@ -142,25 +145,34 @@ class Register:
         return [InstanceKey.parse(name) for name in names]
 
 
-def digester(ring: KeyRing, key: InstanceKey) -> Digest:
-    """How the machine tells an instance's secrets apart."""
-    return lambda name, value, held: ring.digest(f"{key}\n{name}", value, held)
-
-
 def seal_secret(ring: KeyRing, key: InstanceKey, name: str, value: Any, *, now: float) -> bytes:
     """Encrypt a secret's value for its place."""
     plain = msgspec.json.encode(value)
-    return ring.seal("secret", partition_of(key), f"{key}\n{name}", plain, now=now)
+    return ring.seal(*secret_place(key, name), plain, now=now)
 
 
 def open_secret(ring: KeyRing, key: InstanceKey, name: str, sealed: bytes) -> Any:
     """The value that `seal_secret` encrypted. Raises MissingKey, Damaged."""
-    return msgspec.json.decode(ring.open("secret", partition_of(key), f"{key}\n{name}", sealed))
+    return msgspec.json.decode(ring.open(*secret_place(key, name), sealed))
+
+
+def secret_place(key: InstanceKey, name: str) -> tuple[str, int, str]:
+    """Purpose, partition and place under which a secret is sealed."""
+    return "secret", partition_of(key), f"{key}\n{name}"
 
 
 def secret_field(name: str, digest: str) -> str:
     """Under which field an instance's hash of secrets holds a value."""
     return f"{name}\n{digest}"
+
+
+def secret_fields(instance: Instance) -> dict[str, tuple[str, str]]:
+    """The fields of the secrets that an instance holds, with name and digest."""
+    fields = {}
+    for name, slot in instance.secrets.items():
+        for held in filter(None, (slot.current, slot.previous)):
+            fields[secret_field(name, held.digest)] = (name, held.digest)
+    return fields
 
 
 def micros(moment: bytes | float) -> datetime:

@@ -207,3 +207,10 @@ def test_an_open_console_needs_a_token(faults_of: FaultsOf, load: Load) -> None:
     text = "[console]\nbind = '0.0.0.0:8001'"
     assert "INNKEEPER_API_TOKEN" in faults_of(text)["console.bind"]
     assert load(text, {"INNKEEPER_API_TOKEN": "t"}).api_tokens == ("t",)
+
+
+def test_a_token_in_its_file_opens_the_console(load: Load) -> None:
+    """The file that `up` makes counts as the variable does."""
+    text = "[console]\nbind = '0.0.0.0:8001'"
+    made = load_config(None, {}, generate=True)
+    assert load(text).api_tokens == made.api_tokens

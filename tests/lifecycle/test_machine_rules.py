@@ -472,6 +472,19 @@ def test_the_pseudo_instance_may_shake_hands():
     assert folded.instance is None
 
 
+# 11. Forgotten
+
+
+def test_what_is_forgotten_is_not_known():
+    """11: whatever it was, nothing is left and nothing is set off; what comes next is its first."""
+    for steps in ([], [states(1)], [states(1), removes(2)], [brings(1, {"a": "x"})]):
+        known = tell(steps)[-1].instance if steps else None
+        folded = fold(known, KEY, Event(type="f", kind=EventKind.FORGOTTEN), arrival(3), digest)
+        assert (folded.instance, folded.happenings, folded.confirm) == (None, (), False)
+        again = fold(folded.instance, KEY, states(1), arrival(4), digest)
+        assert names(again) == ["installed", "enabled"]
+
+
 # What Rebilly sends (issue 2): hints without objects; only *enabled* has a time
 
 

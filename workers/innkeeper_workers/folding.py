@@ -14,17 +14,16 @@ from msgspec.structs import replace
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey, Mark
 from innkeeper.lifecycle.follow_ups import idempotency_key
 from innkeeper.lifecycle.instance import Instance
-from innkeeper.lifecycle.machine import REPEATS_NOTHING, Arrival, fold
+from innkeeper.lifecycle.machine import REPEATS_NOTHING
 from innkeeper.lifecycle.transitions import Happening, Transition
 from innkeeper.operations.desk import Desk
+from innkeeper.operations.refolding import DEAD, REPETITION, refold
 from innkeeper.store.commit import Commit
 from innkeeper.store.dead_letters import DeadLetter, Subject
-from innkeeper.store.entry import Entry
+from innkeeper.store.entry import Entry, EntrySource
+from innkeeper.store.erasing import remains_of
 from innkeeper.store.outbox import LaneKind, Work, WorkKind
-from innkeeper.store.register import digester, seal_secret, secret_field
-
-DEAD = "dead"
-"""The outcome of an entry that became a dead letter."""
+from innkeeper.store.register import seal_secret, secret_fields
 
 
 class _Secrets(NamedTuple):
@@ -90,19 +89,15 @@ class Folding:
             if key in self._secrets:
                 held = self._secrets[key]
                 stored = held.known | held.new
-                fields = _secret_fields(after)
+                fields = secret_fields(after)
                 kept = {field: stored[field] for field in fields if field in stored}
                 self.commit.secrets(key, set(held.known), kept)
 
     def _fold(self, entry: Entry, event: Event) -> str:
         key = entry.instance
-        arrival = Arrival(
-            delivery=entry.delivery,
-            at=datetime.fromtimestamp(entry.at, UTC),
-            signer=entry.signer,
-            entry=entry.stream_id,
-        )
-        folded = fold(self._after.get(key), key, event, arrival, digester(self._desk.ring, key))
+        folded = refold(self._after.get(key), entry, event, self._desk.digests.of(key))
+        if event.kind is EventKind.FORGOTTEN:
+            self._forget(key)
         sealed = self._sealed(key, folded.instance, event, entry)
         only = str(event.payload) if event.kind is EventKind.SET_OFF else None
         steps = [self._set_off(entry, happening, only) for happening in folded.happenings]
@@ -117,6 +112,14 @@ class Folding:
         notes = f" ({'; '.join(event.notes)})" if event.notes else ""
         return self._settle(entry, f"{folded.outcome}{notes}")
 
+    def _forget(self, key: InstanceKey) -> None:
+        """Delete the instance here, so that what comes later in the batch is its first."""
+        before = self._before.get(key)
+        remains = remains_of(self._desk.store, self._desk.register, key)
+        self.commit.forget(key, before.status if before else None, remains)
+        self._before[key] = self._after[key] = None
+        self._secrets[key] = _Secrets({}, {})
+
     def _sealed(
         self, key: InstanceKey, after: Instance | None, event: Event, entry: Entry
     ) -> dict[str, bytes]:
@@ -124,11 +127,11 @@ class Folding:
         if not event.secrets or after is None:
             return {}
         held, sealed = self._known_secrets(key), {}
-        for field, (name, digest) in _secret_fields(after).items():
+        for field, (name, digest) in secret_fields(after).items():
             if name not in event.secrets or field in held.known or field in held.new:
                 continue
             value = event.secrets[name]
-            if self._desk.ring.digest(f"{key}\n{name}", value, digest) == digest:
+            if self._desk.digests.of(key)(name, value, digest) == digest:
                 sealed[field] = seal_secret(self._desk.ring, key, name, value, now=entry.at)
         return sealed
 
@@ -192,7 +195,7 @@ class Folding:
             for happening in (h for h in history if h.id.startswith(f"{entry.replays}.")):
                 again = replace(happening, id=f"{entry.delivery}.{happening.id}", number=0)
                 self._put(key, *self._set_off(entry, again))
-        return self._settle(entry, "unchanged")
+        return self._settle(entry, REPETITION)
 
     def _put(self, key: InstanceKey, happening: Transition, works: list[Work]) -> None:
         self.commit.happening(key, happening)
@@ -201,6 +204,8 @@ class Folding:
         self.works += len(works)
 
     def _settle(self, entry: Entry, outcome: str) -> str:
+        if entry.source is EntrySource.DELIVERY:
+            self.commit.heard(entry.instance, entry.at)
         self.commit.outcome(entry.delivery, outcome, dead=outcome == DEAD)
         self._outcomes[entry.delivery] = outcome
         return outcome
@@ -208,12 +213,3 @@ class Folding:
     def _outcome(self, delivery: DeliveryId) -> str:
         told = self._outcomes.get(delivery) or self._desk.log.outcome(delivery)
         return told.partition(" ")[0]
-
-
-def _secret_fields(instance: Instance) -> dict[str, tuple[str, str]]:
-    """The fields of the secrets that an instance holds, with name and digest."""
-    fields = {}
-    for name, slot in instance.secrets.items():
-        for held in filter(None, (slot.current, slot.previous)):
-            fields[secret_field(name, held.digest)] = (name, held.digest)
-    return fields

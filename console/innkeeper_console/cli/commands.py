@@ -5,10 +5,12 @@ from __future__ import annotations
 import typer
 
 from innkeeper_console.cli import (
+    auditing,
     checking,
     connecting,
     dead_letters,
     deliveries,
+    doctor,
     explaining,
     follow_ups,
     importing,
@@ -19,8 +21,9 @@ from innkeeper_console.cli import (
     rejected,
     replaying,
     running,
+    secrets,
 )
-from innkeeper_console.cli.options import ListingOfGroup, group
+from innkeeper_console.cli.options import ListingOfGroup, group, plain_group
 
 app = typer.Typer(
     help="The front desk of an app that is sold on marketplaces.",
@@ -35,6 +38,7 @@ app.command("receiver")(running.receiver)
 app.command("worker")(running.worker)
 app.command("console")(running.console)
 app.command("check")(checking.check)
+app.command("doctor")(doctor.doctor)
 group(app, "instances", "The register.", instances.COMMANDS)
 app.command("explain")(explaining.explain)
 group(app, "deliveries", "What came in.", deliveries.COMMANDS)
@@ -45,7 +49,11 @@ app.command("replay")(replaying.replay)
 app.command("import")(importing.import_)
 app.command("reconcile")(reconciling.reconcile)
 group(app, "policies", "Customers' signing policies, as they were learned.", policies.COMMANDS)
+app.command("audit")(auditing.audit)
+app.command("rebuild")(auditing.rebuild)
 app.command("sweep")(running.sweep)
+app.command("forget")(secrets.forget)
+plain_group(app, "secrets", "The keys that encrypt what is stored.", secrets.COMMANDS)
 app.command("connect")(connecting.connect)
 group(
     app,

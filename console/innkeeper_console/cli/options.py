@@ -24,7 +24,7 @@ DataFolder = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="List at most so many.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="List at most so many.")]
 Platform = Annotated[str | None, typer.Option("--platform", help="Of this marketplace only.")]
 AppName = Annotated[str | None, typer.Option("--app", help="Of this app only.")]
 InstanceName = Annotated[str, typer.Argument(metavar="KEY", help="platform/app/account")]
@@ -61,6 +61,14 @@ def group(
 ) -> None:
     """Add a group of commands."""
     made = typer.Typer(cls=cls, help=f"{help_} Alone: list.", rich_markup_mode=None)
+    for command, function in commands.items():
+        made.command(command)(function)
+    parent.add_typer(made, name=name)
+
+
+def plain_group(parent: typer.Typer, name: str, help_: str, commands: Commands) -> None:
+    """Add a group of commands of which one has to be named."""
+    made = typer.Typer(help=help_, no_args_is_help=True, rich_markup_mode=None)
     for command, function in commands.items():
         made.command(command)(function)
     parent.add_typer(made, name=name)
