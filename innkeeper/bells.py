@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from rq import Queue, Retry
+from rq import Queue, Retry, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -23,6 +24,8 @@ _WORK_SECONDS = 2.0
 _LINGER_SECONDS = 1.0
 _LOOK_SECONDS = 0.01
 _JOB_TTL_SECONDS = 60
+_ALIVE_SECONDS = 45.0
+"""Longer than an idle worker is silent: it says that it lives every 15 s."""
 
 
 class BellName(StrEnum):
@@ -66,6 +69,16 @@ def queue_of(bell: BellName, queue: Store) -> Queue:
     return Queue(
         f"innkeeper-{bell}", connection=queue.redis, serializer=JSONSerializer, job_class=BellJob
     )
+
+
+def live_workers(bell: BellName, queue: Store) -> int:
+    """How many RQ workers answer a bell, on whatever host. Raises StoreError, StoreUnavailable."""
+    answering = queue_of(bell, queue)
+    with translated():
+        found = Worker.all(queue=answering, job_class=BellJob, serializer=JSONSerializer)
+    # One that was killed is listed until its key runs out, a minute after it would have stopped.
+    oldest = datetime.now(UTC) - timedelta(seconds=_ALIVE_SECONDS)
+    return sum(one.last_heartbeat is not None and one.last_heartbeat >= oldest for one in found)
 
 
 class Bell:

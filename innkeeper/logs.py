@@ -18,6 +18,16 @@ import structlog
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+class _StandardError:
+    """Writes whole lines to what standard error is by then: loggers outlive a redirection."""
+
+    def msg(self, line: bytes) -> None:
+        sys.stderr.buffer.write(line + b"\n")
+        sys.stderr.buffer.flush()
+
+    debug = info = warning = error = critical = msg
+
+
 def set_up_logs(service: str) -> None:
     """Configure the process's logs; `service` stands in every line."""
 
@@ -31,7 +41,7 @@ def set_up_logs(service: str) -> None:
     structlog.configure(
         processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from innkeeper.config import Bind, Config
+from innkeeper.config import Config
 
 
 def announcement(config: Config) -> str:
@@ -16,16 +16,10 @@ def announcement(config: Config) -> str:
     return "\n".join(_lines(config))
 
 
-def reachable(bind: Bind) -> str:
-    """`host:port` at which this machine reaches what is bound there."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(bind.host, bind.host)  # noqa: S104
-    return f"[{host}]:{bind.port}" if ":" in host else f"{host}:{bind.port}"
-
-
 def _lines(config: Config) -> Iterator[str]:
     yield "Innkeeper is up."
     yield from _hooks(config)
-    yield f"  console   http://{reachable(config.console.bind)}"
+    yield f"  console   http://{config.console.bind.reached_at}"
     yield f"  data      {config.data}"
     yield f"  keys      {_kept(config, 'INNKEEPER_SECRET_KEYS', 'secret-keys')}"
     yield f"  token     {_kept(config, 'INNKEEPER_API_TOKEN', 'api-token')}"
@@ -38,7 +32,7 @@ def _lines(config: Config) -> Iterator[str]:
 
 
 def _hooks(config: Config) -> Iterator[str]:
-    origin = config.receiver.public_url or f"http://{reachable(config.receiver.bind)}"
+    origin = config.receiver.public_url or f"http://{config.receiver.bind.reached_at}"
     if not config.apps:
         yield f"  receiver  {origin}"
     for app in config.apps:

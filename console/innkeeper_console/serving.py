@@ -13,8 +13,11 @@ from innkeeper.operations.desk import Desk, wait_for_desk
 from innkeeper.serving import run_app
 from innkeeper.store.errors import StoreRefused
 from innkeeper_console.api import create_app
+from innkeeper_receiver.door import Door
+from innkeeper_receiver.figures import Figures
 
 _DRAIN_SECONDS = 3.0
+_MOST_CONNECTIONS = 200
 
 
 def serve(config: Config) -> None:
@@ -23,8 +26,19 @@ def serve(config: Config) -> None:
     _require(config)
     set_up_logs("console")
     desk = _open_desk(config)
+    # Slow heads and too many connections are dealt with as at the receiver; nobody counts them.
+    door = Door(
+        Figures(),
+        headers_within=config.receiver.headers_within,
+        most_connections=_MOST_CONNECTIONS,
+    )
     try:
-        run_app(create_app(desk), config.console.bind, drain_seconds=_DRAIN_SECONDS)
+        run_app(
+            create_app(desk),
+            config.console.bind,
+            drain_seconds=_DRAIN_SECONDS,
+            protocol=door.protocol,
+        )
     finally:
         desk.close()
 
@@ -44,7 +58,8 @@ def _open_desk(config: Config) -> Desk:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
-        return wait_for_desk(config)
+        # Operators may want to see what is wrong.
+        return wait_for_desk(config, refuse_untrusted=False)
     except StoreRefused as error:
         sys.exit(f"innkeeper console: {error}")
 

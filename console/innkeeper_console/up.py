@@ -19,7 +19,7 @@ from pathlib import Path
 
 from innkeeper.config import Bind, Config
 from innkeeper.runtime import UnsafeFolder
-from innkeeper_console.announcing import announcement, reachable
+from innkeeper_console.announcing import announcement
 from innkeeper_console.embedded import EmbeddedServer
 from innkeeper_console.holding import FolderHeld, HeldFolder
 from innkeeper_console.processes import EndedEarly, Service
@@ -120,7 +120,7 @@ def _program() -> Path:
 
 
 def _answers(bind: Bind, path: str) -> bool:
-    connection = http.client.HTTPConnection(reachable(bind), timeout=_ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(bind.reached_at, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK

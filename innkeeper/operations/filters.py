@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from innkeeper.lifecycle.events import Flag
 from innkeeper.lifecycle.instance import Status
-from innkeeper.operations.questions import BadQuestion, checked
+from innkeeper.operations.questions import MAX_VALUES, BadQuestion, checked
 from innkeeper.store.register import Line
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,10 @@ def read_filter(field: str, stated: str) -> Filter:
         if field not in _ORDERED:
             raise BadQuestion(f"{field} has no order: {operator} cannot be used")
         return Filter(field=field, operator=operator, values=(_read(field, text),))
-    values = tuple(_read(field, part) for part in text.split(","))
+    parts = text.split(",")
+    if len(parts) > MAX_VALUES:
+        raise BadQuestion(f"{field}: at most {MAX_VALUES} values can be given")
+    values = tuple(_read(field, part) for part in parts)
     return Filter(field=field, operator=operator, values=values)
 
 

@@ -64,14 +64,18 @@ def note_failure(desk: Desk, app: App, error: ApiError) -> PassState:
     return state
 
 
-def health_document(desk: Desk) -> list[dict[str, Any]]:
+def health_document(desk: Desk, *, with_errors: bool) -> list[dict[str, Any]]:
     """How the passes of each app stand; neither secrets nor customers.
 
-    `state`: `waiting` for its first pass, `ok`, `held`, or `failing`. Raises StoreError,
-    StoreUnavailable.
+    `state`: `waiting` for its first pass, `ok`, `held`, or `failing`. `with_errors`: and why it is
+    failing, in the marketplace's words. Raises StoreError, StoreUnavailable.
     """
     apps = with_passes(desk.config.apps)
-    return [_health(*pair) for pair in zip(apps, _states(desk, apps), strict=True)]
+    documents = [_health(*pair) for pair in zip(apps, _states(desk, apps), strict=True)]
+    for document in documents:
+        if not with_errors:
+            del document["error"]
+    return documents
 
 
 def _health(app: App, state: PassState) -> dict[str, Any]:

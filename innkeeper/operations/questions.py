@@ -14,6 +14,9 @@ import msgspec
 
 DEFAULT_PER_PAGE = 20
 MAX_PER_PAGE = 100
+MAX_FILTERS = 32
+MAX_VALUES = 100
+"""Of one filter."""
 _CONTROLS = ("fields", "sort", "per_page", "cursor")
 
 T = TypeVar("T")
@@ -51,6 +54,8 @@ def take_apart(pairs: Iterable[tuple[str, str]]) -> Asked:
             raise BadQuestion(f"{name} is given twice")
         else:
             controls[name] = value
+    if len(filters) > MAX_FILTERS:
+        raise BadQuestion(f"at most {MAX_FILTERS} filters can be given")
     return Asked(
         filters=tuple(filters),
         fields=controls.get("fields"),

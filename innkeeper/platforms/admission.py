@@ -63,14 +63,15 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A proven delivery, ready to be appended.
 
     `instance`: to whom it belongs. `claims`: what makes another delivery the same one; 12 bytes
-    each. `expires_at`: the token's `exp`, seconds since the epoch. `signer`: the fingerprint of the
-    key, or the kind of credential, that proved it.
+    each. `issued_at`, `expires_at`: the token's `iat` and `exp`, seconds since the epoch. `signer`:
+    the fingerprint of the key, or the kind of credential, that proved it.
     """
 
     instance: InstanceKey
     event: Event
     mark: Mark | None = None
     claims: tuple[bytes, ...] = ()
+    issued_at: float | None = None
     expires_at: float | None = None
     signer: str
 

@@ -22,6 +22,7 @@ from innkeeper.platforms.api_errors import (
     Refused,
 )
 from innkeeper.platforms.jws import strict_json
+from innkeeper.quoting import ways_of_writing
 
 Judge = Callable[[Answer, Any, float, frozenset[int]], ApiError | None]
 """Of an answer, its JSON (None where it has none), the time and the statuses that count as done
@@ -146,12 +147,17 @@ def _texts_by_name(value: dict[str, Any], field: str, depth: int) -> Iterator[st
 
 
 def without(error: ApiError, host: str, secrets: Collection[str]) -> ApiError:
-    """The error, bounded, naming the host, and with `…` for each of the secrets that it quotes."""
+    """The error, bounded, naming the host, and with `…` for each of the secrets that it quotes.
+
+    However it quotes them: what was sent in a form or in JSON may come back as it was sent.
+    """
+    written = {way for secret in secrets for way in ways_of_writing(secret) if way}
 
     def told(text: str, most: int) -> str:
-        # Secrets first: one that is cut in two would no longer be found.
-        for secret in filter(None, secrets):
-            text = text.replace(secret, "…")
+        # Secrets first: one that is cut in two would no longer be found. Of several ways to write
+        # it the longest, for one may stand within another.
+        for way in sorted(written, key=len, reverse=True):
+            text = text.replace(way, "…")
         return text if len(text) <= most else f"{text[:most]}…"
 
     if isinstance(error, Invalid):

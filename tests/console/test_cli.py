@@ -131,6 +131,8 @@ def test_instances(cli: Cli, inn: Inn) -> None:
     assert len(cli("instances", "--where", "suspended=true", "--json").document) == 1
     limited = cli("instances", "--limit", "1")
     assert limited.err == "there are more than 1: give --limit\n"
+    for command in ("instances", "deliveries", "rejected", "dead-letters", "policies"):
+        assert [cli(command, "--limit", n).code for n in (0, 100_001)] == [2, 2]
     shown = cli("instances", "show", "xurrent/notes/acme", "--json").document
     assert [one["name"] for one in shown["secrets"]] == [
         "application.client_id",

@@ -1,6 +1,7 @@
 """The one door of the console's API: a valid token, before anything else is looked at.
 
-Plain ASGI middleware, so that nothing is buffered. Knows no resource but the ones left open.
+Plain ASGI middleware, so that nothing is buffered. Knows no resource but the ones left open. No
+cookie is read or set: what a browser sends along by itself opens nothing, whatever page made it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from innkeeper.config import Config
 from innkeeper_console.api.answers import problem
 from innkeeper_receiver.callers import caller_of, is_within, networks
 
+_OPERATOR = "innkeeper.operator"
 _SECRETS = re.compile(r"/(?:app|integration)_instances(?:/[^/]+){3}/secrets")
 
 
@@ -37,21 +39,28 @@ class Access:
 
     def _refusal(self, request: Request) -> Response | None:
         path = request.scope["path"]
+        stated = _bearer(request)
+        # Every token is compared, each in constant time.
+        equal = [hmac.compare_digest(stated, token) for token in self._tokens]
+        is_operator = any(equal)
+        request.scope[_OPERATOR] = is_operator
         if path == "/health":
             return None
         if path == "/metrics" and is_within(caller_of(request, self._trusted), self._metrics):
             return None
-        stated = _bearer(request)
-        # Every token is compared, each in constant time.
-        equal = [hmac.compare_digest(stated, token) for token in self._tokens]
         if self._secrets_token is not None and _SECRETS.fullmatch(path):
             if hmac.compare_digest(stated, self._secrets_token):
                 return None
-            if any(equal):
+            if is_operator:
                 return problem(403, "secrets answer to INNKEEPER_SECRETS_TOKEN only")
-        elif any(equal):
+        elif is_operator:
             return None
         return problem(401, headers={"www-authenticate": "Bearer"})
+
+
+def of_operator(request: Request) -> bool:
+    """Whether a request that was let through bears an operators' token."""
+    return bool(request.scope[_OPERATOR])
 
 
 def _bearer(request: Request) -> bytes:

@@ -26,12 +26,10 @@ from innkeeper.platforms.api_errors import (
     Refused,
     Unsupported,
 )
-from innkeeper.platforms.jws import strict_json
 from innkeeper.secrets import Damaged, MissingKey
 from innkeeper.store.errors import StoreError, StoreUnavailable
 
 RETRY_AFTER_SECONDS = 5
-MAX_BODY_BYTES = 1 << 20
 log = get_logger()
 
 
@@ -80,17 +78,6 @@ def problem(
         headers=headers,
         media_type="application/problem+json",
     )
-
-
-def object_in(body: bytes) -> dict[str, Any]:
-    """The JSON object that a request brings. Raises BadQuestion."""
-    try:
-        found = strict_json(body)
-    except ValueError:
-        raise BadQuestion("the body is not JSON") from None
-    if not isinstance(found, dict):
-        raise BadQuestion("the body is no JSON object")
-    return found
 
 
 def not_found(what: str) -> HTTPException:

@@ -28,6 +28,7 @@ from innkeeper_console.api import (
 )
 from innkeeper_console.api.access import Access
 from innkeeper_console.api.answers import on_error
+from innkeeper_console.api.bounds import Bounds
 
 
 def create_app(desk: Desk) -> Starlette:
@@ -41,8 +42,10 @@ def create_app(desk: Desk) -> Starlette:
     )  # fmt: skip
     app = Starlette(
         routes=[route for resource in resources for route in resource.ROUTES],
-        middleware=[Middleware(Access, config=desk.config)],
+        middleware=[Middleware(Access, config=desk.config), Middleware(Bounds)],
         exception_handlers=dict.fromkeys(errors, on_error),
     )
+    # A slash too many is another path; a redirect would go to whatever host the asker names.
+    app.router.redirect_slashes = False
     app.state.desk = desk
     return app

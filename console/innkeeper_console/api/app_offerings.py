@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from innkeeper.operations.offerings import list_offerings, offerings_of, provider_app
 from innkeeper.operations.questions import BadQuestion, take_apart
-from innkeeper_console.api.answers import MAX_BODY_BYTES, desk_of, document, object_in, page
+from innkeeper_console.api.answers import desk_of, document, page
+from innkeeper_console.api.bounds import object_of
 
 
 class Many(HTTPEndpoint):
@@ -26,7 +27,7 @@ class Many(HTTPEndpoint):
 
     async def post(self, request: Request) -> Response:
         """Make one."""
-        fields = object_in(await request.body())
+        fields = await object_of(request)
         return document(await run_in_threadpool(_create, request, fields), 201)
 
 
@@ -39,7 +40,7 @@ class One(HTTPEndpoint):
 
     async def patch(self, request: Request) -> Response:
         """Change it."""
-        fields = object_in(await request.body())
+        fields = await object_of(request)
         return document(await run_in_threadpool(_update, request, fields))
 
 
@@ -63,6 +64,6 @@ def _app(request: Request) -> Any:
 
 
 ROUTES = [
-    Route("/app_offerings", Many, max_body_size=MAX_BODY_BYTES),
-    Route("/app_offerings/{id}", One, max_body_size=MAX_BODY_BYTES),
+    Route("/app_offerings", Many),
+    Route("/app_offerings/{id}", One),
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
@@ -23,19 +24,22 @@ from innkeeper.operations.instances import (
     list_instances,
     read_question,
 )
-from innkeeper.operations.questions import BadQuestion, refuse, take_apart
-from innkeeper.store.register import Line
-from innkeeper_console.api.answers import (
-    MAX_BODY_BYTES,
-    desk_of,
-    document,
-    not_found,
-    object_in,
-    page,
+from innkeeper.operations.questions import (
+    MAX_PER_PAGE,
+    Asked,
+    BadQuestion,
+    read_cursor,
+    refuse,
+    take_apart,
+    write_cursor,
 )
+from innkeeper.store.register import Line
+from innkeeper_console.api.answers import desk_of, document, not_found, page
+from innkeeper_console.api.bounds import object_of
 
 _PRESENT, _FORMER = "app_offering", "integration"
 ROOTS = ("/app_instances", "/integration_instances")
+_PLACE = tuple[Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]]
 
 
 def listed(request: Request) -> Response:
@@ -57,15 +61,14 @@ class One(HTTPEndpoint):
         former = _is_former(request)
         asked = take_apart(_pairs(request, former))
         refuse(asked, "sort", "cursor")
-        if asked.filters:
-            raise BadQuestion(f"one instance takes no {asked.filters[0][0][:80]}")
+        _refuse_filters(asked)
         question = read_question(asked)
         return document(_document(line_of(request), question.fields, former))
 
     async def patch(self, request: Request) -> Response:
         """Change it on its marketplace; 202 where the register has not taken it in yet."""
         former = _is_former(request)
-        fields = object_in(await request.body())
+        fields = await object_of(request)
         return await run_in_threadpool(_change, request, fields, former)
 
 
@@ -79,14 +82,24 @@ def _change(request: Request, fields: dict[str, Any], former: bool) -> Response:
 
 
 def transitions(request: Request) -> Response:
-    """All transitions of an instance, oldest first."""
+    """A page of an instance's transitions, oldest first; as many as there may be, if not told."""
+    asked = take_apart(request.query_params.multi_items())
+    refuse(asked, "fields", "sort")
+    _refuse_filters(asked)
+    count = asked.per_page if "per_page" in request.query_params else MAX_PER_PAGE
+    (first,) = read_cursor(asked.cursor, _PLACE) if asked.cursor is not None else (0,)
     key = line_of(request).instance.key
-    return document(
-        [
-            transition_document(one) | {"number": one.number, "order": one.order}
-            for one in desk_of(request).register.transitions(key)
-        ]
-    )
+    found = desk_of(request).register.transitions(key, first=first, count=count + 1)
+    documents = [
+        transition_document(one) | {"number": one.number, "order": one.order}
+        for one in found[:count]
+    ]
+    return page(request, documents, write_cursor(first + count) if len(found) > count else None)
+
+
+def _refuse_filters(asked: Asked) -> None:
+    if asked.filters:
+        raise BadQuestion(f"one instance takes no {asked.filters[0][0][:80]}")
 
 
 def _is_former(request: Request) -> bool:
@@ -136,7 +149,7 @@ def _routes(root: str) -> list[Route]:
         Route(root, listed),
         Route(root + "/enabled", listed),
         Route(root + "/disabled", listed),
-        Route(single, One, max_body_size=MAX_BODY_BYTES),
+        Route(single, One),
         Route(single + "/transitions", transitions),
     ]
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from innkeeper_console.cli.failing import Failed
 
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 def read_config(config: Path | None, data: Path | None) -> Config:
     """The configuration, with the keys that are there. Raises ConfigFaults."""
     from innkeeper.config import load_config
+    from innkeeper.logs import set_up_logs
 
+    set_up_logs("cli")  # not to standard output, where the answer goes
     return load_config(config, os.environ, data=data)
 
 
@@ -46,10 +47,10 @@ def opened(config: Path | None, data: Path | None) -> Iterator[Desk]:
 def _where(config: Config) -> str:
     """Where the store is, without a password. Raises Failed where it cannot be running."""
     from innkeeper import runtime
+    from innkeeper.config.hosts import without_password
 
     if config.store.url:
-        parts = urlsplit(config.store.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] or parts.path}"
+        return without_password(config.store.url)
     socket = runtime.socket_path(config.data, "store")
     if not socket.exists():
         raise _no_store(str(socket))

@@ -6,18 +6,33 @@ from typing import Annotated
 
 import typer
 
-from innkeeper_console.cli.failing import Failed
+from innkeeper_console.cli.failing import Failed, say
 from innkeeper_console.cli.opening import opened
-from innkeeper_console.cli.options import AsJson, Commands, ConfigFile, DataFolder, InstanceName
+from innkeeper_console.cli.options import (
+    AsJson,
+    Commands,
+    ConfigFile,
+    DataFolder,
+    InstanceName,
+    Limit,
+)
 
 
-def listed(config: ConfigFile = None, data: DataFolder = None, as_json: AsJson = False) -> None:
+def listed(
+    limit: Limit = 1000,
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    as_json: AsJson = False,
+) -> None:
     """List the learned policies that are in force."""
     from innkeeper.operations.policies import list_policies, policy_document
     from innkeeper_console.cli.printing import print_json, print_table
 
     with opened(config, data) as desk:
-        documents = [policy_document(policy) for policy in list_policies(desk)]
+        found = list_policies(desk)
+    documents = [policy_document(policy) for policy in found[:limit]]
+    if len(found) > limit:
+        say(f"there are {len(found)}: give --limit")
     if as_json:
         print_json(documents)
         return

@@ -73,10 +73,9 @@ def replay(
 def _post(stream: BinaryIO, config: Config, to: str | None, resign: Path | None) -> Report:
     from innkeeper.operations.posting_replay import post_lines
     from innkeeper.outgoing import Forbidden, Outgoing
-    from innkeeper_console.announcing import reachable
 
     resigning = _resigning(resign) if resign else None
-    url = to or f"http://{reachable(config.receiver.bind)}"
+    url = to or f"http://{config.receiver.bind.reached_at}"
     outgoing = Outgoing(config.outgoing.allow_hosts)
     try:
         with _lines(stream) as lines:

@@ -156,6 +156,7 @@ def _normalised(request: Request, proven: _Proven, apps: Sequence[App], now: flo
         event=event,
         mark=mark,
         claims=_claims(request, proven, instance, canonical),
+        issued_at=jws.moment(proven.claims, "iat"),
         expires_at=jws.moment(proven.claims, "exp"),
         signer=proven.fingerprint,
     )
