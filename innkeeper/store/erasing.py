@@ -23,6 +23,7 @@ from innkeeper.store.log import Log
 from innkeeper.store.outbox import Lane, LaneKind, Work
 from innkeeper.store.partitions import partition_of
 from innkeeper.store.register import Register
+from innkeeper.store.stored_entries import place
 
 MOST_WORKS = 1000
 """How much work, and how many dead letters, go with an instance's line: no script may hold the
@@ -115,7 +116,7 @@ class Erasing:
         start = "-"
         while start:
             found = self._log.slices({self._partition: start}, limit=_NAMES, oldest_first=True)[0]
-            old = [entry for entry in found if place_of(entry.stream_id) <= place_of(last)]
+            old = [entry for entry in found if place(entry.stream_id) <= place(last)]
             yield [entry for entry in old if entry.instance == self._key]
             start = f"({old[-1].stream_id}" if len(old) == _NAMES else ""
 
@@ -143,13 +144,7 @@ class Erasing:
         ]
 
     def _is_past(self, work: Work, last: str) -> bool:
-        return work.instance == self._key and place_of(work.entry) <= place_of(last)
-
-
-def place_of(stream_id: str) -> tuple[int, int]:
-    """Where an entry stands in its log."""
-    millis, _, number = stream_id.partition("-")
-    return int(millis), int(number)
+        return work.instance == self._key and place(work.entry) <= place(last)
 
 
 def _letters_of(store: Store, key: InstanceKey) -> Iterator[DeadLetter]:

@@ -6,17 +6,21 @@ Used by reconcile. One holder at a time; each pass has a number of its own.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from threading import Event, Thread
 
 import msgspec
 
 from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.store.connection import Command, Store, script
+from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import partition_of
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 15
+_RENEW_SECONDS = LEASE_SECONDS / 3
 _SEEN_SECONDS = 2 * 86400
 _PIECE = 500
 
@@ -97,6 +101,21 @@ class Passes:
         call = script("extend").call([lease], [self._holder, LEASE_SECONDS * 1000])
         return bool(self._store.command(*call))
 
+    @contextmanager
+    def kept(self, app: InstanceKey) -> Iterator[None]:
+        """Lengthen the lease all through the block, however long the marketplace takes to answer.
+
+        So that it may be short: it is the time for which a pass lies idle when its process dies.
+        """
+        ended = Event()
+        renewing = Thread(target=self._renew, args=(app, ended), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewing.join()
+
     def end(self, app: InstanceKey) -> None:
         """Give the lease back."""
         self._store.command(*script("yield").call([f"{self._name(app)}:lease"], [self._holder]))
@@ -120,6 +139,14 @@ class Passes:
     def forget_seen(self, app: InstanceKey, number: int) -> None:
         """Drop what a pass has seen."""
         self._store.command("UNLINK", self._seen(app, number))
+
+    def _renew(self, app: InstanceKey, ended: Event) -> None:
+        while not ended.wait(_RENEW_SECONDS):
+            try:
+                if not self.go_on(app):
+                    return
+            except (StoreError, StoreUnavailable):
+                continue  # the pass itself will say so
 
     def _name(self, app: InstanceKey) -> str:
         return keys_of(partition_of(app)).passes + str(app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from innkeeper.store.connection import Store
 
-_FLAG_SECONDS = 5
+_FLAG_SECONDS = 2
 """A flag whose job was lost stands in nobody's way for longer than this."""
 _LISTENING_MILLISECONDS = 1500
 

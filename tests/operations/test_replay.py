@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.operations.dead_letters import drop, find_dead_letter, requeue
 from innkeeper.operations.deliveries import find_delivery
+from innkeeper.operations.refolding import REPETITION
 from innkeeper.operations.replay import CannotReplay, replay_delivery
 from innkeeper.store.entry import Entry
 from tests.conftest import MakeDesk
@@ -34,10 +35,10 @@ def test_sets_off_again_only_when_asked_to(inn: Inn) -> None:
     acme.provisioned.clear()
     delivery = inn.states("acme")
     inn.perform()
-    assert outcome_of_replay(inn, delivery) == "unchanged"
+    assert outcome_of_replay(inn, delivery) == REPETITION
     inn.perform()
     assert len(acme.provisioned) == 1
-    assert outcome_of_replay(inn, delivery, follow_ups=True) == "unchanged"
+    assert outcome_of_replay(inn, delivery, follow_ups=True) == REPETITION
     inn.perform()
     assert acme.provisioned == ["xurrent/notes/acme"] * 2
     assert len(inn.desk.register.transitions(key_of())) == 2
@@ -89,7 +90,7 @@ def test_an_app_event_is_not_set_off_twice_by_replays(inn: Inn) -> None:
     delivery = inn.post(app_event("acme"))
     inn.apply()
     for _ in range(2):
-        assert outcome_of_replay(inn, delivery) == "unchanged"
+        assert outcome_of_replay(inn, delivery) == REPETITION
     notices = [n for n in inn.desk.register.notices(key_of()) if n.name == "app_event"]
     assert len(notices) == 1
 

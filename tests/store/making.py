@@ -12,6 +12,7 @@ from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey
 from innkeeper.lifecycle.instance import Instance, Status
 from innkeeper.lifecycle.transitions import Happening, Transition
 from innkeeper.secrets import KeyRing
+from innkeeper.store.bases import Bases
 from innkeeper.store.commit import Commit
 from innkeeper.store.connection import Store
 from innkeeper.store.entry import Captured, NewEntry, new_delivery_id
@@ -131,6 +132,13 @@ def begin(store: Store, partition: int = PARTITION) -> Commit:
 def finish(store: Store, commit: Commit, cursor: str | None = None) -> None:
     """Run a commit that nobody else gets in the way of; the cursor stays, unless one is named."""
     assert commit.run(store, cursor or commit._expected)
+
+
+def trim(store: Store, *, before_millis: int = 1 << 50, most_bytes: int = 0) -> int:
+    """Drop a slice of a partition's oldest entries without folding them; how many went."""
+    bases = Bases(store)
+    oldest = bases.oldest(PARTITION, before_millis=before_millis, most_bytes=most_bytes)
+    return bases.drop(PARTITION, oldest, {}) if oldest.entries else 0
 
 
 def contents(store: Store, prefix: str = "*") -> dict[bytes, bytes]:

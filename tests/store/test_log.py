@@ -24,6 +24,7 @@ from tests.store.making import (
     logged,
     new_entry,
     new_work,
+    trim,
 )
 
 KEYS = keys_of(PARTITION)
@@ -320,9 +321,9 @@ def _fold_all(store: Store, log: Log) -> list[str]:
     return places
 
 
-def _trim(log: Log, *, before_millis: int = 0, most_bytes: int = 1 << 40) -> int:
+def _trim(store: Store, *, before_millis: int = 0, most_bytes: int = 1 << 40) -> int:
     gone = 0
-    while went := log.trim(PARTITION, before_millis=before_millis, most_bytes=most_bytes):
+    while went := trim(store, before_millis=before_millis, most_bytes=most_bytes):
         gone += went
     return gone
 
@@ -345,7 +346,7 @@ def _spaced(store: Store, ring: KeyRing, count: int, start: int = 1_700_000_000_
 def test_trim_by_age(store: Store, log: Log, ring: KeyRing):
     """What is older than the limit goes, and nothing that is as old or younger."""
     places = _spaced(store, ring, 10)
-    assert _trim(log, before_millis=_millis(places[4])) == 4
+    assert _trim(store, before_millis=_millis(places[4])) == 4
     assert len(logged(store)) == 6
     assert log.at(PARTITION, places[4]) is not None
     assert log.counts()["trimmed"] == 4
@@ -356,7 +357,7 @@ def test_trim_by_bytes(store: Store, log: Log, ring: KeyRing):
     _fill(store, ring, 20)
     _fold_all(store, log)
     held = log.counts()["bytes"]
-    gone = _trim(log, most_bytes=held // 2)
+    gone = _trim(store, most_bytes=held // 2)
     assert 10 <= gone <= 11
     assert log.counts()["bytes"] <= held // 2
     assert 20 - gone == len(logged(store))
@@ -366,7 +367,7 @@ def test_bytes_are_counted_exactly(store: Store, log: Log, ring: KeyRing):
     """When everything has been trimmed, no byte is held."""
     _fill(store, ring, 250)
     _fold_all(store, log)
-    assert _trim(log, most_bytes=0) == 250
+    assert _trim(store, most_bytes=0) == 250
     assert (log.counts()["bytes"], log.counts()["trimmed"]) == (0, 250)
     assert logged(store) == []
 
@@ -375,17 +376,17 @@ def test_trim_in_slices(store: Store, log: Log, ring: KeyRing):
     """One call drops at most 100 entries."""
     _fill(store, ring, 250)
     _fold_all(store, log)
-    went = [log.trim(PARTITION, before_millis=1 << 50, most_bytes=0) for _ in range(4)]
+    went = [trim(store) for _ in range(4)]
     assert went == [100, 100, 50, 0]
 
 
 def test_never_past_the_cursor(store: Store, log: Log, ring: KeyRing):
     """What has not been folded stays, whatever its age and the bytes held."""
     _fill(store, ring, 10)
-    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 0
+    assert _trim(store, before_millis=1 << 50, most_bytes=0) == 0
     places = [entry.stream_id for entry in log.read(PARTITION).entries]
     finish(store, begin(store), places[3])
-    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 4
+    assert _trim(store, before_millis=1 << 50, most_bytes=0) == 4
     assert places[4:] == [entry.stream_id for entry in log.read(PARTITION).entries]
 
 
@@ -393,7 +394,7 @@ def test_appends_go_on_behind_an_emptied_log(store: Store, log: Log, ring: KeyRi
     """After all was trimmed the next entry still comes behind the cursor."""
     _fill(store, ring, 3)
     _fold_all(store, log)
-    _trim(log, before_millis=1 << 50)
+    _trim(store, before_millis=1 << 50)
     entry = new_entry()
     log.append(entry)
     assert [entry.delivery] == [found.delivery for found in log.read(PARTITION).entries]
@@ -405,17 +406,17 @@ def test_never_past_a_pin(store: Store, log: Log, ring: KeyRing):
     commit = begin(store)
     commit.work(new_work("w", entry=places[3]))
     finish(store, commit)
-    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 3
+    assert _trim(store, before_millis=1 << 50, most_bytes=0) == 3
     assert log.at(PARTITION, places[3]) is not None
     store.command("ZREM", KEYS.pins, "w")
-    assert _trim(log, before_millis=1 << 50, most_bytes=0) == 3
+    assert _trim(store, before_millis=1 << 50, most_bytes=0) == 3
 
 
 def test_outcomes_go_with_their_entries(store: Store, log: Log, ring: KeyRing):
     """A trimmed entry's outcome is no longer kept, the others' are, and nothing finds it."""
     places = _spaced(store, ring, 4)
     deliveries = [entry.delivery for entry in reversed(log.browse(PARTITION))]
-    _trim(log, before_millis=_millis(places[2]))
+    _trim(store, before_millis=_millis(places[2]))
     assert [log.outcome(one) for one in deliveries] == ["", "", "applied", "applied"]
     assert log.find(deliveries[0]) is None
     assert store.command("HLEN", KEYS.outcomes) == 2
@@ -426,6 +427,6 @@ def test_a_trimmed_delivery_is_still_known(store: Store, log: Log, ring: KeyRing
     entry = new_entry("jti")
     log.append(entry)
     _fold_all(store, log)
-    _trim(log, before_millis=1 << 50)
+    _trim(store, before_millis=1 << 50)
     assert (entry.delivery, True) == log.append(new_entry("jti"))
     assert logged(store) == []

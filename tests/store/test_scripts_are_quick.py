@@ -7,6 +7,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 import pytest
@@ -16,13 +17,20 @@ from innkeeper.lifecycle.errors import Reason
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey
 from innkeeper.lifecycle.instance import Instance, Secret, Slot, Source, Status
 from innkeeper.secrets import KeyRing
+from innkeeper.store.bases import Base, Bases
 from innkeeper.store.connection import Store, script
 from innkeeper.store.dead_letters import DeadLetters
+from innkeeper.store.digests import Digests
 from innkeeper.store.entry import Captured, Entry
+from innkeeper.store.erasing import MOST_WORKS, Erasing, Remains
 from innkeeper.store.keys import keys_of
 from innkeeper.store.log import MAX_APPEND_DELIVERIES, MAX_READ_ENTRIES, Log
 from innkeeper.store.outbox import LaneKind, Outbox, Work, WorkKind
-from innkeeper.store.rejected import Refusal, keep_command
+from innkeeper.store.rejected import Refusal, Rejected, keep_command
+from innkeeper.store.resealing import Resealing
+from innkeeper.store.standing import standing_of
+from innkeeper.store.stored_entries import slices, tally
+from innkeeper.store.stored_lines import indexed, lines
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -33,16 +41,19 @@ from tests.store.making import (
     instance_of,
     keys_in,
     new_entry,
+    new_work,
     transition,
 )
 from tests.store.servers import server
 
 BOUND_MICROSECONDS = 5000
+KEY = bytes(range(32))
 ENTRIES, INSTANCES = 20_000, 2000
 RUNS = 5
 SCRIPTS = (
-    "append", "browse", "commit", "probe", "read", "refuse", "renew", "revive", "settle", "take",
-    "trim",
+    "append", "browse", "commit", "entries", "indexed", "lines", "oldest", "probe", "purge", "read",
+    "refuse", "renew", "reseal", "reseal_ring", "revive", "rings", "settle", "standing", "take",
+    "tally", "trim",
 )  # fmt: skip
 EVENT = Event(
     type="app_instance.update",
@@ -121,7 +132,7 @@ def full() -> Iterator[Full]:
     """A server of its own, whose disk is not what is measured, filled once."""
     with server() as running, contextlib.closing(Store(running.url)) as store:
         store.command("CONFIG", "SET", "appendfsync", "no")
-        made = Full(store, KeyRing([bytes(range(32))]), keys_in(PARTITION, INSTANCES))
+        made = Full(store, KeyRing([KEY]), keys_in(PARTITION, INSTANCES))
         for start in range(0, INSTANCES, 100):
             commit = begin(store)
             for number, key in enumerate(made.keys[start : start + 100]):
@@ -171,6 +182,27 @@ def _reference(store: Store) -> float:
     return statistics.median(_durations(store)["reference"])
 
 
+def _rotate_and_forget(full: Full) -> None:
+    """Seal everything anew, there and back, and forget instances with much work."""
+    store, log = full.store, Log(full.store, full.ring)
+    for keys in ((b"n" * 32, KEY), (KEY, b"n" * 32)):
+        resealing = Resealing(store, KeyRing(keys))
+        assert list(resealing.run())
+        assert resealing.resealed["bodies"] >= ENTRIES
+    for key in full.keys[-RUNS:]:
+        ids = [f"{key.account}.{number}" for number in range(MOST_WORKS)]
+        for start in range(0, MOST_WORKS, 100):
+            commit = begin(store)
+            for id_ in ids[start : start + 100]:
+                commit.work(new_work(id_, key=key))
+            finish(store, commit)
+        commit = begin(store)
+        commit.forget(key, Status.ENABLED, Remains(ids, [f"{PARTITION}-{id_}" for id_ in ids]))
+        finish(store, commit)
+        erasing = Erasing(store, log, Digests(store, full.ring), key)
+        assert erasing._purge(log.browse(PARTITION, limit=100), SOURCE.at) == 100
+
+
 def _run_all(full: Full) -> None:
     """Run every script on full batches, several times each."""
     store, log, outbox = full.store, Log(full.store, full.ring), Outbox(full.store)
@@ -195,10 +227,33 @@ def _run_all(full: Full) -> None:
         assert outbox.revive(letter, requeue=True)
     for _ in range(300):
         refusal = Refusal(at=NOW, reason=Reason.EXPIRED, captured=Captured(body=b"x" * 2000))
-        store.command(*keep_command(InstanceKey.pseudo("xurrent", "app"), refusal, full.ring))
+        store.command(
+            *keep_command(
+                InstanceKey.pseudo("xurrent", "app"), refusal, full.ring, max_age_seconds=86400
+            )
+        )
+    for _ in range(RUNS):
+        assert standing_of(store).work
+        assert Rejected(store, full.ring, max_age_seconds=1e9).rings()
+    _rotate_and_forget(full)
+    _inspect_and_trim(full)
+
+
+def _inspect_and_trim(full: Full) -> None:
+    """Look at everything as audit and rebuild do, and drop the log, each entry with its base."""
+    store, bases = full.store, Bases(full.store)
+    for _ in range(RUNS):
+        assert tally(store, PARTITION).entries
+        # A few times each: of very many runs the slowest are those that the machine disturbed.
+        assert len(list(islice(slices(store, PARTITION), 3))) == 3
+        names = [str(key) for key in full.keys[:150]]
+        assert len(list(lines(store, PARTITION, names))) == len(names)
+        assert len(list(indexed(store, PARTITION, names))) == len(names)
     store.command("DEL", keys_of(PARTITION).pins)
-    while log.trim(PARTITION, before_millis=1 << 50, most_bytes=0):
-        continue
+    while (oldest := bases.oldest(PARTITION, before_millis=1 << 50, most_bytes=0)).entries:
+        about = [entry.instance for entry in oldest.entries]
+        left = {key: Base(instance=_instance(key)) for key in about}
+        assert bases.drop(PARTITION, oldest, left)
 
 
 def test_no_script_takes_five_milliseconds(full: Full):

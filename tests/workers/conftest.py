@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from innkeeper.bells import BellName
 from innkeeper.config import Config, FollowUp
-from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey
+from innkeeper.lifecycle.errors import Permanent
+from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey, Mark
 from innkeeper.operations.desk import Desk
+from innkeeper.store.connection import Store
 from innkeeper.store.entry import Captured, NewEntry, new_delivery_id
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import LaneKind, WorkState
@@ -21,7 +23,7 @@ from innkeeper_workers.apply import Applying
 from innkeeper_workers.perform import task_of
 from innkeeper_workers.performing import Performing
 from tests.conftest import MakeDesk
-from tests.lifecycle.telling import KEY
+from tests.lifecycle.telling import KEY, SUSPENDED, brings, signing, states
 from tests.workers import calls
 
 PARTITION = partition_of(KEY)
@@ -122,3 +124,35 @@ def make_inn(make_desk: MakeDesk, tmp_path: Path) -> MakeInn:
 def inn(make_inn: MakeInn) -> Inn:
     """An inn with one follow-up that records its calls."""
     return make_inn(follow_up())
+
+
+class House(NamedTuple):
+    """An inn with something of everything in one partition, and the ids of what tests spoil."""
+
+    inn: Inn
+    store: Store
+    first: DeliveryId
+    dead: DeliveryId
+    pending: DeliveryId
+    done: str
+    blocking: str
+
+
+@pytest.fixture
+def house(make_inn: MakeInn) -> House:
+    """Folded, dead and pending entries, secrets, a policy, work that is done, dead and waiting."""
+    inn = make_inn(
+        follow_up("record", "installed", "app_event"),
+        follow_up("fail", "enabled", "suspended", on_failure="block"),
+    )
+    event = Event(type="automation_rule", kind=EventKind.APP_EVENT, payload={"n": 1})
+    first, *_ = inn.tell(states(1), event, brings(2, {"a": "a1"}, signing("k1")))
+    inn.deliver(Event(type="?", kind=EventKind.OTHER), mark=Mark.UNDECODABLE)
+    inn.tell(states(3, SUSPENDED))
+    calls.raised.append(Permanent("no"))
+    inn.perform()
+    (dead,) = (one.id for one in inn.desk.dead_letters.newest(9) if one.name == "entry")
+    (blocking,) = (one.work for one in inn.desk.dead_letters.newest(9) if one.work)
+    done = inn.works()[0].work.id
+    pending = inn.deliver(states(4))
+    return House(inn, inn.desk.store, first, DeliveryId(dead), pending, done, blocking or "")

@@ -202,7 +202,7 @@ def test_no_removal_from_a_pass_that_is_not_sound(
     assert (state.failures, state.number, bool(state.error)) == (1, 2, True)
     assert state.not_before > time.time() + 20
     assert due_apps(reader.desk) == []
-    (told,) = health_document(reader.desk)
+    (told,) = health_document(reader.desk, with_errors=True)
     assert (told["state"], told["failures"]) == ("failing", 1)
 
 
@@ -242,7 +242,7 @@ class TestHeldRemovals:
             drift = reader.go_through(app)
             assert (drift.held, drift.missed_removals) == (3, 0)
         assert reader.status(app, "c0") == "enabled"
-        assert health_document(reader.desk)[0]["state"] == "held"
+        assert health_document(reader.desk, with_errors=True)[0]["state"] == "held"
 
     def test_a_later_pass_agrees(self, reader: Reader, app: Any) -> None:
         """Once the time is over, it is believed."""
@@ -355,7 +355,7 @@ def test_a_pass_that_fails_holds_up_no_other(make: MakeReader, shore: Shore) -> 
         continue
     reader.apply()
     assert reader.status(desk, "org_1") == "enabled"
-    told = {one["app"]: one["state"] for one in health_document(reader.desk)}
+    told = {one["app"]: one["state"] for one in health_document(reader.desk, with_errors=True)}
     assert told == {"tides": "failing", "desk": "ok"}
 
 

@@ -1,7 +1,8 @@
 """Drops what is kept long enough: old entries of the log, and removed instances' secrets.
 
 Entries go in slices, by age and by bytes over all partitions; never past a cursor, nor one that
-unfinished work or a dead letter goes back to. Secrets go by an entry of the log, as they came.
+unfinished work or a dead letter goes back to. What they came to is left in base records. Secrets go
+by an entry of the log, as they came.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from innkeeper.lifecycle.events import Event, EventKind
 from innkeeper.lifecycle.instance import Instance
 from innkeeper.logs import get_logger
 from innkeeper.operations.desk import Desk
+from innkeeper.operations.trimming import trim
 from innkeeper.store.entry import Captured, EntrySource, NewEntry, new_delivery_id
 
 EVERY_SECONDS = 60
@@ -48,7 +50,7 @@ class Retention:
         gone = 0
         for partition, size in enumerate(held):
             most = int(size * share)
-            while slice_ := self._desk.log.trim(partition, before_millis=before, most_bytes=most):
+            while slice_ := trim(self._desk, partition, before_millis=before, most_bytes=most):
                 gone += slice_
         if gone:
             log.info("log.trimmed", entries=gone)
