@@ -169,6 +169,8 @@ def flags(known: Instance, event: Event, source: Source) -> Step:
 
 def secrets(known: Instance, event: Event, source: Source, digest: Digest) -> tuple[Instance, bool]:
     """Rule 8: merge secrets and signing policy; whether one in force is new."""
+    if event.hint and event.confirmable:
+        return known, False
     merged, slots, policy = False, dict(known.secrets), known.policy
     for name, value in event.secrets.items():
         held = slots.get(name)

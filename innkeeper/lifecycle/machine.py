@@ -18,7 +18,8 @@
     that is not known, a customer's yes, a removal's key. So does one that waits: its yes counts
     once nothing is doubted any more, though a read may find it withdrawn.
  8. Secrets and signing policies merge and are kept whatever the order; the floor decides which are
-    in force. A key that an operator revoked is not learned again.
+    in force. A key that an operator revoked is not learned again. Those of a hint that waits for a
+    read are the read's to bring.
  9. The status is derived from the facts, the transitions from the table of statuses; but who was
     there before us is adopted, and the first flags that an import did not know are no step.
 10. What no marketplace can produce raises: an event about an instance that belongs to an app's

@@ -73,8 +73,8 @@ def test_a_doubt_waits_for_a_read(doubt):
     assert (folded.instance.confirmed, folded.instance.confirm_wanted) == (False, 1)
 
 
-@pytest.mark.parametrize("doubt", DOUBTS)
-def test_the_secrets_of_a_doubt_do_not_wait(doubt):
+@pytest.mark.parametrize("doubt", [name for name in DOUBTS if "hint" not in name])
+def test_the_secrets_of_a_proven_doubt_do_not_wait(doubt):
     """8: they are kept, whatever becomes of the rest."""
     told = waiting(replace(DOUBTS[doubt], secrets={"token": "t"}))
     folded = arrive(after(states(5)), told)
@@ -242,6 +242,16 @@ def test_a_read_that_finds_nothing_removes():
     assert not folded.instance.in_force(folded.instance.secrets["token"].current)
 
 
+def test_the_secrets_of_an_installation_that_went_before_a_read_go_with_it():
+    """2: whichever comes first, its removal or the read that shows the one made since."""
+    known = after(states(1), brings(3, {"token": "t"}))
+    seen = reads(known, states(None, OPERATES, "B")).instance
+    folded = arrive(seen, waiting(removes(5)))
+    assert folded.instance
+    assert (folded.outcome, folded.instance.status) == (Outcome.STALE, Status.ENABLED)
+    assert not folded.instance.in_force(folded.instance.secrets["token"].current)
+
+
 def test_a_read_may_bring_the_same_object_back():
     """6: it is the marketplace's present word, not a late retry."""
     known = after(states(5), removes("issued:9"))
@@ -318,3 +328,34 @@ def test_the_yes_of_an_installation_anew_waits_for_the_read_that_shows_it():
     gone = reads(waits, removes(None)).instance
     assert gone
     assert gone.consent_told is None
+
+
+def test_a_hints_secrets_are_the_reads_to_bring():
+    """8: whoever can hint can hand in no secret in a customer's name: the read tells the true one."""
+    hinted = waiting(states(None, OPERATES, None, hint=True, secrets={"settings.key": "hinted"}))
+    told = arrive(None, hinted)
+    assert told.instance is not None
+    assert told.instance.secrets == {}
+    assert told.happenings == ()
+    found = read(told.instance, states(None, OPERATES, None, secrets={"settings.key": "true"}))
+    known = arrive(told.instance, found).instance
+    assert known is not None
+    assert known.secrets["settings.key"].current.digest == digest("settings.key", "true", None)
+
+
+def test_secrets_of_one_that_was_read_to_be_gone_are_not_those_of_another():
+    """7: the read had no key; what came before it is out of force once another object is there,
+    what came after it is not; the same object, found again, has all of it."""
+    known = after(states(5), brings(6, {"a": "a1", "b": "b1"}))
+    gone = reads(known, removes(None)).instance
+    assert gone
+    again = reads(gone, states(None)).instance
+    assert again
+    assert all(again.in_force(slot.current) for slot in again.secrets.values())
+    told = arrive(gone, brings(8, {"b": "b2"}), number=1001).instance
+    anew = reads(told, states(None, object_id="B")).instance
+    assert anew
+    assert {name: anew.in_force(slot.current) for name, slot in anew.secrets.items()} == {
+        "a": False,
+        "b": True,
+    }

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote
-
-import msgspec
 
 from innkeeper.config import Config
+from innkeeper.quoting import ways_of_writing
 
 REDACTED = "[redacted]"
 _MAX_CHARACTERS = 16_000
@@ -54,12 +51,7 @@ def _configured(config: Config) -> Iterator[str]:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        # As it is, and as JSON, a traceback and a URL write it.
-        yield value
-        yield msgspec.json.encode(value).decode()[1:-1]
-        yield json.dumps(value)[1:-1]
-        yield repr(value)[1:-1]
-        yield quote(value, safe="")
+        yield from ways_of_writing(value)
     elif isinstance(value, dict):
         for one in value.values():
             yield from _texts(one)
