@@ -38,6 +38,8 @@ from tests.receiver.conftest import Start
 from tests.receiver.running import Running
 from tests.store.servers import Server, server
 
+PATIENCE = 20
+"""Seconds: on a busy machine; how long it takes is measured by the fault suite."""
 Begin = Callable[..., Running]
 
 
@@ -100,8 +102,8 @@ def drained(folder: Path) -> bool:
 
 
 def test_a_killed_store_is_stood_in_for(begin: Begin, own: Server, store_of: Store, tmp_path: Path):
-    """202 at once, a duplicate told as one, and within 5 s of the store's return all is in the
-    log, in order of arrival and before what came later."""
+    """202 at once, a duplicate told as one, and once the store is back all is in the log,
+    in order of arrival and before what came later."""
     running = begin()
     bodies = [delivery(lifecycle(audit=number)) for number in range(4)]
     own.kill()
@@ -111,10 +113,10 @@ def test_a_killed_store_is_stood_in_for(begin: Begin, own: Server, store_of: Sto
     assert again.json == {"delivery": first.json["delivery"], "status": "duplicate"}
     own.start()
     third = running.post(PATH, bodies[2])
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     fourth = running.post(PATH, bodies[3])
     told = [answer.json["delivery"] for answer in (first, second, third, fourth)]
-    assert soon(lambda: in_log(store_of) == told, 5)
+    assert soon(lambda: in_log(store_of) == told, PATIENCE)
     assert running.post(PATH, bodies[1]).json["delivery"] == told[1]
 
 
@@ -131,7 +133,7 @@ def test_a_hung_store_costs_one_time_out(
         answers.append(running.post(PATH, delivery(lifecycle(audit=20))))
         assert time.monotonic() - started < 1
     assert {answer.status for answer in answers} == {202}
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert sorted(in_log(store_of)) == sorted(answer.json["delivery"] for answer in answers)
 
 
@@ -142,7 +144,7 @@ def test_a_full_store_is_stood_in_for(begin: Begin, store_of: Store, tmp_path: P
     answer = running.post(PATH, delivery(lifecycle()))
     assert answer.status == 202
     store_of.command("CONFIG", "SET", "maxmemory", 0)
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [answer.json["delivery"]]
 
 
@@ -154,10 +156,10 @@ def test_a_broken_partition_holds_up_no_other(begin: Begin, store_of: Store, tmp
     bad = running.post(PATH, delivery(lifecycle(customer="bad")))
     good = running.post(PATH, delivery(lifecycle(customer="good")))
     assert [bad.status, good.status] == [202, 202]
-    assert soon(lambda: in_log(store_of, "good") == [good.json["delivery"]], 5)
+    assert soon(lambda: in_log(store_of, "good") == [good.json["delivery"]], PATIENCE)
     assert spooled(running) == 1
     store_of.command("DEL", broken)
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of, "bad") == [bad.json["delivery"]]
 
 
@@ -173,9 +175,9 @@ def test_a_poisoned_delivery_holds_up_no_other(
     assert [poisoned.status, good.status] == [202, 202]
     own.start()
     store_of.command("SET", claims, "not what holds claims")
-    assert soon(lambda: in_log(store_of) == [good.json["delivery"]], 5)
+    assert soon(lambda: in_log(store_of) == [good.json["delivery"]], PATIENCE)
     store_of.command("DEL", claims)
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [good.json["delivery"], poisoned.json["delivery"]]
 
 
@@ -189,7 +191,7 @@ def test_a_duplicate_found_at_draining_leads_to_the_first(
     second = running.post(PATH, body)
     assert second.status == 202
     own.start()
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [first]
     found = Log(store_of, KeyRing([KEY])).find(second.json["delivery"])
     assert found is not None
@@ -208,7 +210,7 @@ def test_a_full_spool_answers_503(begin: Begin, own: Server, store_of: Store, tm
     assert answers[-1].status == 503
     assert answers[-1].headers["retry-after"] == "5"
     own.start()
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [answer.json["delivery"] for answer in answers[:-1]]
     assert running.post(PATH, delivery(lifecycle(audit=99))).status == 202
 
@@ -223,7 +225,7 @@ def test_what_is_spooled_outlives_its_receiver(
     running.stop()
     own.start()
     begin()
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [told]
 
 
@@ -241,7 +243,7 @@ def test_two_receivers_share_one_spool(begin: Begin, own: Server, store_of: Stor
     for running, body in zip([other, one] * 10, bodies, strict=True):
         assert running.post(PATH, body).status == 200
     own.start()
-    assert soon(lambda: drained(tmp_path), 5)
+    assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == told
 
 
