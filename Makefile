@@ -8,10 +8,16 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
 READY  := .venv/.installed
+JOBS    ?= 3
+TRIES   ?= 3
+LOAD    ?= 3
+SEED    ?= 1
+MINUTES ?= 60
+ROWS    := .pytest_cache/faults.jsonl
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up demo test check bench fmt lock clean
+.PHONY: help up demo test check faults soak bench fmt lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,14 +29,23 @@ up: $(READY) ## the main job: store, receiver, workers and console, until Ctrl-C
 demo: $(READY) ## the main job with three simulated marketplaces and a vendor app, live (ARGS="--seed 7")
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
-test: $(READY) ## the whole test suite (ARGS="tests/lifecycle -k removed")
-	$(BIN)/python -m pytest -q $(ARGS)
+test: $(READY) ## the whole test suite, JOBS=3 tests at a time (ARGS="tests/lifecycle -k removed")
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(READY) ## linters, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: $(READY) ## every fault several times, and docs/reliability.md from it (TRIES=3 LOAD=3 SEED=1)
+	@rm -f $(ROWS)
+	TRIES=$(TRIES) LOAD=$(LOAD) SEED=$(SEED) FAULTS_ROWS=$(ROWS) \
+	  $(BIN)/python -m pytest -q $(or $(ARGS),tests/faults)
+	$(if $(ARGS),,$(BIN)/python -m tests.faults.reporting $(ROWS) > docs/reliability.md)
+
+soak: $(READY) ## random kills of every process for MINUTES=60, and the books balanced at the end (SEED=1)
+	MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/faults/test_fault_16.py
 
 bench: $(READY) ## verified deliveries a second through one receiver, beside what this machine can do
 	$(BIN)/python -m bench.receiver

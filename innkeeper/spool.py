@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from innkeeper.store.log import CLAIM_PERIOD_SECONDS, Appended, Prepared
 
 FILE = "spool.sqlite"
 _BUSY_SECONDS = 2.0
+_AGAIN_SECONDS = 0.01
 _TABLES = """
 CREATE TABLE IF NOT EXISTS deliveries (
     place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -226,12 +228,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    mode = file.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
+    if _write_ahead(file) != "wal":
         raise SpoolUnavailable(f"{path} lies where SQLite cannot keep a write-ahead log")
     # A transaction is on disk when COMMIT returns.
     file.execute("PRAGMA synchronous = FULL")
     return file
+
+
+def _write_ahead(file: sqlite3.Connection) -> str:
+    """Have a write-ahead log kept. Of several who make the file at once, SQLite lets none wait."""
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return str(file.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -20,6 +20,13 @@ from tests.store.making import NOW, key_in, new_entry
 
 ROOMY = 1 << 30
 
+LOOK = """
+import sys
+from pathlib import Path
+from innkeeper.spool import held_ids
+print(len(held_ids(Path(sys.argv[1]))))
+"""
+
 PUT_AND_HANG = """
 import sys, time
 from pathlib import Path
@@ -158,6 +165,24 @@ def test_a_killed_process_leaves_all_that_it_was_told_of(tmp_path: Path):
         told = {line_of(process) for _ in range(30)}
         os.kill(process.pid, signal.SIGKILL)
     assert told <= held_ids(tmp_path)
+
+
+def test_a_look_from_outside_takes_nothing_away(tmp_path: Path, ring: KeyRing):
+    """Two connections in one process, as a receiver has, and a process that looks and leaves: what
+    is put in afterwards is seen by whoever comes next."""
+    with contextlib.ExitStack() as opened:
+        first, second = (
+            opened.enter_context(contextlib.closing(Spool(tmp_path, most_bytes=ROOMY)))
+            for _ in range(2)
+        )
+        told = [first.put([made(ring, "before")], now=NOW)[0].delivery]
+        for name in ("during", "after"):
+            with python(LOOK, tmp_path) as outside:
+                outside.wait(20)
+            told.append(second.put([made(ring, name)], now=NOW)[0].delivery)
+        with python(LOOK, tmp_path) as outside:
+            assert line_of(outside) == "3"
+        assert ids(first) == told
 
 
 def test_two_processes_share_it(tmp_path: Path, ring: KeyRing):
