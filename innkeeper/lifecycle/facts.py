@@ -94,7 +94,7 @@ def presence(known: Instance, event: Event, source: Source) -> Step:
         present=True,
         object_id=event.object_id or fact.object_id,
         order=better(event.order, fact.order),
-        floor=_floor_of_the_gone(known) if other and fact.by_read else fact.floor,
+        floor=fact.floor,
         by_read=_by_read(event, verdict, before=fact.by_read),
         adopted=event.adopts if arrives else fact.adopted,
         source=source if arrives else fact.source,
@@ -192,20 +192,6 @@ def _comes_back(fact: Existence, event: Event) -> bool:
     proven = event.order is not None and event.order.proves_change and order is Order.NEWER
     same = event.object_id is not None and not differ(event.object_id, fact.object_id)
     return fact.present is False and same and not proven
-
-
-def _floor_of_the_gone(known: Instance) -> OrderKey | None:
-    """The floor once another object is there in place of one of which a read said that it is gone.
-
-    The read had no key; but secrets that came before it are not those of the other object.
-    """
-    fact, floor = known.existence, known.existence.floor
-    if fact.present is False and fact.source is not None:
-        slots = (*known.secrets.values(), known.policy)
-        for held in (slot.current for slot in slots if slot is not None):
-            if held.source.at <= fact.source.at:
-                floor = better(held.order, floor)
-    return floor
 
 
 def _by_read(event: Event, verdict: Verdict, *, before: bool) -> bool:

@@ -15,8 +15,8 @@
     of key with deliveries, a delivery changes what it set only through another read.
  7. Another object id is another installation; the same object never comes back from removal,
     unless a newer key says so. A stale statement still tells what nobody has told since: a flag
-    that is not known, a customer's yes, a removal's key. So does one that waits: its yes counts
-    once nothing is doubted any more, though a read may find it withdrawn.
+    that is not known, a customer's yes, a removal's key. So does one that waits: a removal's key
+    counts at once, a yes once nothing is doubted any more, though a read may find it withdrawn.
  8. Secrets and signing policies merge and are kept whatever the order; the floor decides which are
     in force. A key that an operator revoked is not learned again. Those of a hint that waits for a
     read are the read's to bring.
@@ -43,7 +43,7 @@ from innkeeper.lifecycle.errors import Impossible
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, Flags, InstanceKey
 from innkeeper.lifecycle.facts import Digest, Verdict
 from innkeeper.lifecycle.instance import Instance, Source, Status, status_of
-from innkeeper.lifecycle.order import OrderKey
+from innkeeper.lifecycle.order import OrderKey, better
 from innkeeper.lifecycle.transitions import TABLE, Happening, Transition
 
 
@@ -180,8 +180,13 @@ def _confirmation(
 
 
 def _waiting(known: Instance, after: Instance, event: Event) -> Instance:
-    """What a statement that waits leaves: of all that it says, a proven yes, for later."""
+    """What a statement that waits leaves of all that it says: a proven yes, for later, and at once
+    a proven removal's key: what lay below it belonged to what was removed then, whatever is there
+    now."""
     proven = event.order is not None and event.order.proves_change and not event.hint
+    if proven and event.kind is EventKind.REMOVED:
+        floor = better(event.order, known.existence.floor)
+        return replace(known, existence=replace(known.existence, floor=floor))
     if not proven or after.consent is None or after.consent == known.consent:
         return known
     told = replace(after.consent, object_id=after.existence.object_id)

@@ -331,7 +331,7 @@ def test_the_yes_of_an_installation_anew_waits_for_the_read_that_shows_it():
 
 
 def test_a_hints_secrets_are_the_reads_to_bring():
-    """8: whoever can hint can hand in no secret in a customer's name: the read tells the true one."""
+    """8: whoever can hint hands in no secret in a customer's name: the read tells the true one."""
     hinted = waiting(states(None, OPERATES, None, hint=True, secrets={"settings.key": "hinted"}))
     told = arrive(None, hinted)
     assert told.instance is not None
@@ -343,16 +343,26 @@ def test_a_hints_secrets_are_the_reads_to_bring():
     assert known.secrets["settings.key"].current.digest == digest("settings.key", "true", None)
 
 
-def test_secrets_of_one_that_was_read_to_be_gone_are_not_those_of_another():
-    """7: the read had no key; what came before it is out of force once another object is there,
-    what came after it is not; the same object, found again, has all of it."""
-    known = after(states(5), brings(6, {"a": "a1", "b": "b1"}))
+def test_a_read_that_finds_one_gone_says_nothing_of_the_next_ones_secrets():
+    """8: an API that is asked for one object tells nothing of another, whose secrets may be here
+    already: they stay in force."""
+    known = after(states(5), brings(6, {"a": "a1"}), brings(8, {"b": "b2"}))
     gone = reads(known, removes(None)).instance
     assert gone
-    again = reads(gone, states(None)).instance
-    assert again
-    assert all(again.in_force(slot.current) for slot in again.secrets.values())
-    told = arrive(gone, brings(8, {"b": "b2"}), number=1001).instance
+    anew = reads(gone, states(None, object_id="B")).instance
+    assert anew
+    assert all(anew.in_force(slot.current) for slot in anew.secrets.values())
+
+
+def test_the_key_of_a_removal_that_waits_counts_at_once():
+    """7: what was told before it is not the next one's, whom a read may show first; what comes
+    after it is."""
+    known = reads(after(states(5), brings(6, {"a": "a1"})), states(None)).instance
+    folded = arrive(known, waiting(removes(9)))
+    assert folded.instance
+    assert (folded.outcome, folded.instance.status) == (Outcome.WAITING, Status.ENABLED)
+    assert not folded.instance.in_force(folded.instance.secrets["a"].current)
+    told = arrive(folded.instance, brings(11, {"b": "b2"}), number=1001).instance
     anew = reads(told, states(None, object_id="B")).instance
     assert anew
     assert {name: anew.in_force(slot.current) for name, slot in anew.secrets.items()} == {
