@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from innkeeper.config import App
 from innkeeper.lifecycle.events import Event, Flags, InstanceKey, Read
 from innkeeper.lifecycle.instance import Instance
-from innkeeper.lifecycle.machine import Arrival, Outcome, fold
+from innkeeper.lifecycle.machine import Arrival, Folded, Outcome, fold
 from innkeeper.lifecycle.order import OrderKind
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.documents import rfc3339
@@ -101,8 +101,9 @@ class Pass:
     def _compare(self, key: InstanceKey, event: Event, line: Line | None) -> bool:
         """Compare one; whether the marketplace was asked about it."""
         instance = line.instance if line else None
-        self._look_for_secrets(key, line)
-        if instance is not None and not self._differs(instance, event):
+        foreseen = self._foreseen(instance, event) if instance else None
+        self._look_for_secrets(key, line, foreseen.instance if foreseen else None)
+        if foreseen is not None and foreseen.outcome is not Outcome.APPLIED:
             return False
         if not self._state.adopted and _is_new_to_us(instance):
             source = EntrySource.POLL if _polled(event) else EntrySource.RECONCILE
@@ -113,13 +114,16 @@ class Pass:
         self._count(**{"differing" if known else "missed_installs": 1})
         return self._settle(key, event)
 
-    def _differs(self, instance: Instance, event: Event) -> bool:
-        """Whether the register would change, were `event` read back now."""
+    def _foreseen(self, instance: Instance, event: Event) -> Folded:
+        """What would become of the register, were `event` read back now."""
         read = Read(at_version=instance.version, settles=instance.confirm_wanted)
         told = event if _polled(event) else replace(event, read=read)
         arrival = Arrival(delivery=new_delivery_id(instance.key), at=datetime.now(UTC))
         digest = self._desk.digests.of(instance.key)
-        return fold(instance, instance.key, told, arrival, digest).outcome is Outcome.APPLIED
+        return fold(instance, instance.key, told, arrival, digest)
+
+    def _differs(self, instance: Instance, event: Event) -> bool:
+        return self._foreseen(instance, event).outcome is Outcome.APPLIED
 
     def _settle(self, key: InstanceKey, event: Event, *, listed: bool = True) -> bool:
         """Have a difference enter the log; whether the marketplace was asked again for that."""
@@ -169,8 +173,10 @@ class Pass:
         self._state = replace(self._state, held_since=since or time.time())
         return True
 
-    def _look_for_secrets(self, key: InstanceKey, line: Line | None) -> None:
-        instance = line.instance if line else None
+    def _look_for_secrets(
+        self, key: InstanceKey, line: Line | None, instance: Instance | None
+    ) -> None:
+        """`instance`: as it will be, for who has installed anew has none of what was there."""
         held = [slot.current for slot in instance.secrets.values()] if instance else []
         in_force = instance is not None and any(instance.in_force(secret) for secret in held)
         if in_force or not getattr(self._reading, "SENDS_SECRETS", False):

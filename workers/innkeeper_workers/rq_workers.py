@@ -50,6 +50,16 @@ class ForkingWorker(_OurWorker, Worker):
         runtime.die_with_parent(signal.SIGKILL, parent=self.pid or os.getppid())
         super().main_work_horse(job, queue)
 
+    def setup_work_horse_signals(self) -> None:
+        """Finish the follow-up when the signal goes to every process; its own children may not."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A handler, for what is ignored would be ignored by programs that it starts, too.
+            signal.signal(number, _finish_first)
+
+
+def _finish_first(_: int, __: FrameType | None) -> None:
+    """Go on: the worker ends after this."""
+
 
 WORKERS: dict[BellName, type[BaseWorker]] = {
     BellName.APPLY: InProcessWorker,
