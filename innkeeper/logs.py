@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,14 +23,19 @@ class _StandardError:
     """Writes whole lines to what standard error is by then: loggers outlive a redirection."""
 
     def msg(self, line: bytes) -> None:
-        sys.stderr.buffer.write(line + b"\n")
-        sys.stderr.buffer.flush()
+        # A full disk or a reader that left does not undo what the line tells of.
+        with suppress(OSError):
+            sys.stderr.buffer.write(line + b"\n")
+            sys.stderr.buffer.flush()
 
     debug = info = warning = error = critical = msg
 
 
-def set_up_logs(service: str) -> None:
-    """Configure the process's logs; `service` stands in every line."""
+def set_up_logs(service: str, *, for_good: bool = True) -> None:
+    """Configure the process's logs; `service` stands in every line.
+
+    `for_good`: a logger keeps these settings from its first line on, which makes its lines cheap.
+    """
 
     def render(_: Any, level: str, line: MutableMapping[str, Any]) -> bytes:
         # All in one step: a receiver writes a line for each delivery.
@@ -42,7 +48,7 @@ def set_up_logs(service: str) -> None:
         processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: _StandardError(),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
 
 

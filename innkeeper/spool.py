@@ -84,11 +84,13 @@ class Spool:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             self._file = _connect(path)
             self._file.executescript(_TABLES)
+            self._path, self._which = path, _which(path)
             _sync_folder(data)
 
     def put(self, entries: Sequence[Prepared], *, now: float) -> list[Appended]:
         """Put in all of `entries` or none; which of them are duplicates of what is there."""
         with self._writing():
+            self._check_place()
             if self._used_bytes() + sum(entry.size for entry in entries) > self._most_bytes:
                 raise SpoolUnavailable("the spool is full")
             return [self._put(entry, now) for entry in entries]
@@ -110,19 +112,19 @@ class Spool:
         left_out = msgspec.json.encode(sorted(without)).decode()
         with _translated():
             rows = self._file.execute(query, (_oldest_drained(now), left_out, limit)).fetchall()
-        return [
-            Held(
-                place,
-                Prepared(
-                    delivery=delivery,
-                    partition=partition,
-                    instance=instance,
-                    arguments=msgspec.msgpack.decode(arguments),
-                    size=size,
-                ),
-            )
-            for place, delivery, partition, instance, size, arguments in rows
-        ]
+            return [
+                Held(
+                    place,
+                    Prepared(
+                        delivery=delivery,
+                        partition=partition,
+                        instance=instance,
+                        arguments=msgspec.msgpack.decode(arguments),
+                        size=size,
+                    ),
+                )
+                for place, delivery, partition, instance, size, arguments in rows
+            ]
 
     def drop(self, drained: Sequence[Held]) -> None:
         """Take out what is in the log."""
@@ -137,6 +139,7 @@ class Spool:
     def state(self, *, now: float) -> SpoolState:
         """What it holds."""
         with _translated():
+            self._check_place()
             deliveries, oldest_at = self._file.execute(
                 "SELECT count(*), min(at) FROM deliveries"
             ).fetchone()
@@ -176,6 +179,11 @@ class Spool:
             [(entry.partition, claim, entry.delivery) for claim in claims],
         )
         return Appended(entry.delivery, False)
+
+    def _check_place(self) -> None:
+        """What is put into a file that nobody finds any more is lost with this process."""
+        if _which(self._path) != self._which:
+            raise SpoolUnavailable(f"{self._path} is another file now: start every receiver anew")
 
     def _used_bytes(self) -> int:
         pages, free, size = (
@@ -247,6 +255,11 @@ def _write_ahead(file: sqlite3.Connection) -> str:
             time.sleep(_AGAIN_SECONDS)
 
 
+def _which(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def _sync_folder(folder: Path) -> None:
     """The files' names have to be on disk as well as what is in them."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -271,5 +284,5 @@ def _oldest_drained(now: float) -> float:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
         raise SpoolUnavailable(f"the spool cannot be used: {error}") from error

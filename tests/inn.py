@@ -105,7 +105,9 @@ class Inn:
                 credential=self.desk.ring.digest("credential", value) if value else None,
             )
             pseudo = InstanceKey.pseudo(request.platform, request.app or "-")
-            self.desk.store.command(*keep_command(pseudo, refusal, self.desk.ring, max_age_seconds=86400))
+            self.desk.store.command(
+                *keep_command(pseudo, refusal, self.desk.ring, max_age_seconds=86400)
+            )
             return error
         raise AssertionError("it was not refused")
 

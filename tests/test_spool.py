@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,6 @@ from tests.processes import line_of, mode_of, python
 from tests.store.making import NOW, key_in, new_entry
 
 ROOMY = 1 << 30
-
-LOOK = """
-import sys
-from pathlib import Path
-from innkeeper.spool import held_ids
-print(len(held_ids(Path(sys.argv[1]))))
-"""
 
 PUT_AND_HANG = """
 import sys, time
@@ -233,13 +227,23 @@ def test_a_folder_without_a_spool_has_none(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_takes_the_log_from_under_a_receiver(tmp_path: Path, ring: KeyRing):
-    """A receiver has the file open twice; who looks into it from another process and leaves sees
-    all that has been put in, and so does the next one after that."""
-    with contextlib.closing(Spool(tmp_path, most_bytes=ROOMY)) as first:
-        first.put([made(ring, "1")], now=NOW)
-        with contextlib.closing(Spool(tmp_path, most_bytes=ROOMY)):
-            for number in range(2, 4):
-                first.put([made(ring, str(number))], now=NOW)
-                with python(LOOK, tmp_path) as looking:
-                    assert line_of(looking) == str(number)
+def test_a_file_that_was_taken_away_takes_no_more(spool: Spool, tmp_path: Path, ring: KeyRing):
+    """Nothing is put in that would be gone with the process, whether there is a new one or not."""
+    for path in tmp_path.glob(f"{FILE}*"):
+        path.unlink()
+    with pytest.raises(SpoolUnavailable):
+        spool.put([made(ring, "a")], now=NOW)
+    with contextlib.closing(Spool(tmp_path, most_bytes=ROOMY)):
+        with pytest.raises(SpoolUnavailable, match="another file"):
+            spool.put([made(ring, "a")], now=NOW)
+        with pytest.raises(SpoolUnavailable, match="another file"):
+            spool.state(now=NOW)
+
+
+def test_a_damaged_row_is_told(spool: Spool, tmp_path: Path, ring: KeyRing):
+    """As everything else that is wrong with the file."""
+    spool.put([made(ring, "a")], now=NOW)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        other.execute("UPDATE deliveries SET arguments = x'c1'")
+    with pytest.raises(SpoolUnavailable):
+        spool.oldest(10, now=NOW)

@@ -106,12 +106,14 @@ def add_key(path: Path) -> tuple[bytes, ...]:
     return keys
 
 
-def retire_keys(path: Path) -> int:
-    """Leave the first key alone in the file, and keep the others beside it; how many those are.
+def retire_keys(path: Path, kept: bytes) -> int:
+    """Leave the key `kept`, the first, alone in the file, and the others beside it; how many.
 
-    Raises ConfigFaults, OSError.
+    Raises KeysBusy where another is the first by now, ConfigFaults, OSError.
     """
     first, *others = read_keys(path)
+    if first != kept:
+        raise KeysBusy(f"somebody has changed {path} meanwhile: nothing is retired, run it again")
     if others:
         # In this order: a key that stands in both files is harmless, one in neither is lost.
         _keep_retired(retired_path(path), others)

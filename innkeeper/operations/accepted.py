@@ -52,10 +52,13 @@ class Notes:
         if not lines:
             return
         try:
-            if self._file is None or self._written + len(lines) > _FILE_BYTES:
+            if self._file is None or self._is_over(self._file, len(lines)):
                 self._begin_file()
             if self._file is not None:
-                self._written += os.write(self._file, lines)
+                written = os.write(self._file, lines)
+                self._written += written
+                if written < len(lines):  # the disk is full: what comes next begins a new line
+                    self.close()
             self._failing = False
         except OSError as error:
             if not self._failing:
@@ -67,6 +70,10 @@ class Notes:
         if self._file is not None:
             os.close(self._file)
         self._file = None
+
+    def _is_over(self, file: int, more: int) -> bool:
+        # What has had no note for long is dropped as old, by another receiver, while it is open.
+        return self._written + more > _FILE_BYTES or not os.fstat(file).st_nlink
 
     def _begin_file(self) -> None:
         self.close()
@@ -83,7 +90,7 @@ def read_notes(data: Path) -> Iterator[Note]:
         # One that is dropped meanwhile was old.
         with suppress(FileNotFoundError), path.open("rb") as lines:
             for line in lines:
-                with suppress(msgspec.DecodeError):
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):
                     yield _decode(line)
 
 

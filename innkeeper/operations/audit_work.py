@@ -98,6 +98,8 @@ class _Looking:
         lanes = stored_lanes(self._desk.store, partition, names)
         ids = sorted({id_ for lane in lanes for id_ in lane.ids})
         works = {one.id: one for one in stored_works(self._desk.store, partition, ids)}
+        # Once more, after their work: what was settled meanwhile has left its lane.
+        lanes = stored_lanes(self._desk.store, partition, names)
         for name, lane in zip(names, lanes, strict=True):
             yield from ((name, says) for says in _lane(lane, works))
 
@@ -186,9 +188,9 @@ def _lane(lane: StoredLane, works: dict[str, StoredWork]) -> Iterator[str]:
     if len(set(lane.ids)) < len(lane.ids):
         yield "holds the same work twice"
     for id_ in lane.ids:
-        state = works[id_].state
-        if state not in _OPEN and not (state == DEAD and id_ == lane.blocked_by):
-            yield f"holds {id_}, which is {state or 'missing'}"
+        work = works.get(id_)  # None: it has come since
+        if work and work.state not in _OPEN and (work.state, id_) != (DEAD, lane.blocked_by):
+            yield f"holds {id_}, which is {work.state or 'missing'}"
 
 
 def _letter_in(one: StoredLetter) -> DeadLetter | None:

@@ -39,7 +39,7 @@ def known_epoch(data: Path) -> KnownEpoch | None:
     """The last known epoch; None where none is kept, or what is kept cannot be read."""
     try:
         return msgspec.json.decode((data / _FILE).read_bytes(), type=KnownEpoch)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

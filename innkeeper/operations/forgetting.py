@@ -16,6 +16,7 @@ from innkeeper.lifecycle.instance import Status
 from innkeeper.operations.deliveries import kept_of
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.operator_entries import append_by_operator
+from innkeeper.operations.refolding import DEAD
 from innkeeper.operations.replay import CannotReplay, reread
 from innkeeper.store.erasing import Erasing, Tombstone
 from innkeeper.store.rejected import Rejection
@@ -27,6 +28,10 @@ _WHOLE_LOG = 1 << 62
 
 class NotYetForgotten(Exception):
     """Apply has not come to it in time. Nothing is purged yet."""
+
+
+class CannotForget(Exception):
+    """Apply could not delete the instance, and has given it up. Nothing is purged."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +69,7 @@ def tombstone(desk: Desk, key: InstanceKey) -> Tombstone | None:
 def forget(desk: Desk, key: InstanceKey) -> Forgotten:
     """Forget an instance for good.
 
-    Raises NotYetForgotten, MissingKey, Damaged, StoreError, StoreUnavailable.
+    Raises NotYetForgotten, CannotForget, MissingKey, Damaged, StoreError, StoreUnavailable.
     """
     erasing = Erasing(desk.store, desk.log, desk.digests, key)
     event = Event(type="instance.forgotten", kind=EventKind.FORGOTTEN)
@@ -81,10 +86,12 @@ def forget(desk: Desk, key: InstanceKey) -> Forgotten:
 def _applied(desk: Desk, delivery: DeliveryId) -> str:
     """Wait until apply has deleted the instance; the stream id of the entry that said so."""
     until = time.monotonic() + WAIT_SECONDS
-    while not desk.log.outcome(delivery):
+    while not (outcome := desk.log.outcome(delivery)):
         if time.monotonic() > until:
             raise NotYetForgotten
         time.sleep(_LOOK_SECONDS)
+    if outcome == DEAD:
+        raise CannotForget(f"`innkeeper dead-letters show {delivery}` says why")
     entry = desk.log.find(delivery)
     if entry is None:
         raise NotYetForgotten

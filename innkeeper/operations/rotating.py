@@ -70,7 +70,7 @@ def rotate(desk: Desk, progress: Progress) -> Rotated:
         rotated = _seal_anew(desk, keys, progress)
         if rotated.kept is not None:
             return rotated
-        retired = retire_keys(path)
+        retired = retire_keys(path, keys[0])
         return msgspec.structs.replace(rotated, retired=retired, retired_to=str(retired_path(path)))
 
 

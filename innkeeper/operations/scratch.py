@@ -57,6 +57,8 @@ class Scratch:
         self._names = names
         self._dropped = stored_entries.dropped(desk.store, partition)
         self._cursor = stored_entries.place(stored_entries.cursor(desk.store, partition))
+        millis, number = self._cursor
+        self._first = millis, number + 1  # where the log begins, if it is empty
         self._lines: dict[str, Instance] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self._created: dict[str, bytes] = {}
@@ -124,6 +126,8 @@ class Scratch:
         start, read = "-", self._desk.log.slices
         while start:
             entries = read({self._partition: start}, limit=_PIECE, oldest_first=True)[0]
+            if entries and start == "-":
+                self._first = stored_entries.place(entries[0].stream_id)
             wanted = [entry for entry in entries if self._wants(entry)]
             sealed = stored_entries.sealed_events(self._desk.store, self._partition, wanted)
             for entry, event in zip(wanted, sealed, strict=True):
@@ -165,6 +169,10 @@ class Scratch:
         self._found.append(Difference(instance=name, what=what, live=live, rebuilt=rebuilt))
 
     def _compare(self) -> None:
+        for name, line in self._lines.items():
+            # Only of one whose last entry has been trimmed may nothing else tell.
+            if name not in self._folded and stored_entries.place(line.entry) >= self._first:
+                self._found += compare_records(name, line, None)
         whole = {n: o for n, o in self._folded.items() if n not in self._broken and not o.unchecked}
         for name, known in whole.items():
             self._found += compare_records(name, self._lines.get(name), known.instance)

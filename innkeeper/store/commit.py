@@ -18,6 +18,7 @@ from innkeeper.store.entry import raw_id
 from innkeeper.store.erasing import Remains
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import BELLS_OF_OUTBOX, Lane, LaneKind, Work
+from innkeeper.store.partitions import partition_of
 from innkeeper.store.register import MAX_NOTICES, PolicyFile
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -73,6 +74,8 @@ class Commit:
         lanes = [Lane(key, kind).name for kind in LaneKind]
         put = [one[6] for one in self._operations if one[0] == "work" and one[2] in lanes]
         works = [*put, *remains.works]
+        # Those of the works too, known or not: one may have been given up since `remains` was read.
+        letters = [*remains.letters, *(f"{partition_of(key)}-{id_}" for id_ in works)]
         families = (keys.instance, keys.secrets, keys.policy, keys.transitions, keys.notices)
         self._call("DEL", *(family + name for family in families))
         self._call("HDEL", keys.base, name)
@@ -84,11 +87,10 @@ class Commit:
             self._call("ZREM", keys.due + bell, *lanes)
         if works:
             self._call("DEL", *(keys.work + id_ for id_ in works))
-        if works or remains.letters:
+        if letters:
             self._call("ZREM", keys.pins, *works, *remains.letters)
-        if remains.letters:
-            self._call("ZREM", keys.dead, *remains.letters)
-            self._call("HDEL", keys.dead_records, *remains.letters)
+            self._call("ZREM", keys.dead, *letters)
+            self._call("HDEL", keys.dead_records, *letters)
 
     def happening(self, key: InstanceKey, happening: Transition) -> None:
         """Add to an instance's history: a transition for good, a notice for a while."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +21,7 @@ from innkeeper.bells import Bell, BellName
 from innkeeper.config import Config
 from innkeeper.config.key_file import open_ring
 from innkeeper.lifecycle.events import InstanceKey
+from innkeeper.logs import get_logger
 from innkeeper.operations.accepted import Notes
 from innkeeper.operations.desk import queue_url, store_url
 from innkeeper.operations.pass_times import with_passes
@@ -40,6 +43,7 @@ from innkeeper_receiver.watching import StoreWatch
 
 _QUEUE_TIMEOUT_SECONDS = 1.0
 _ALWAYS_ALLOWED = ("127.0.0.0/8", "::1/128")
+log = get_logger()
 
 
 class Receiver:
@@ -54,6 +58,7 @@ class Receiver:
         self._outgoing = Outgoing(config.outgoing.allow_hosts)
         self._ringer = Ringer(Bell(BellName.APPLY, self._queue))
         self._figures = Figures()
+        self._failed: str | None = None
         self.door = Door(
             self._figures,
             headers_within=config.receiver.headers_within,
@@ -123,6 +128,8 @@ class Receiver:
             self._spooling.open()
             running.append(self._spooling.run())
         tasks = [asyncio.create_task(one) for one in running]
+        for task in tasks:
+            task.add_done_callback(self._on_ended)
         try:
             yield
         finally:
@@ -136,6 +143,19 @@ class Receiver:
             await self._store.close()
             self._queue.close()
             self._outgoing.close()
+
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        """Without one of its tasks a receiver would leave its senders waiting for ever."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._failed = f"{type(error).__name__}: {error}"
+        log.error("receiver.failed", error=self._failed)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    @property
+    def ended_by(self) -> str | None:
+        """Why it has ended by itself; None where it has not."""
+        return self.watch.refused or self._failed
 
     async def _live(self, _: Request) -> Response:
         return _json(200, {"status": "ok"})

@@ -122,16 +122,22 @@ class Appender:
         if len(group) == 1:
             await self._spool(group, error)
             return
+        refused: list[_Waiting] = []
         for at, one in enumerate(group):
             try:
+                if time.monotonic() < self._away_until:
+                    raise StoreUnavailable("the store is away")
                 (answer,) = await self._attempt([[one]])
             except (StoreUnavailable, StoreError) as gone:
-                await self._spool(group[at:], gone)  # they shall not wait for a time-out each
+                # They shall not wait for a time-out each.
+                await self._spool([*refused, *group[at:]], gone)
                 return
             if isinstance(answer, StoreError):
-                await self._spool([one], answer)
+                refused.append(one)
             else:
                 self._tell([one], read_appended([one.entry], answer))
+        if refused:
+            await self._spool(refused, error)
 
     async def _spool(self, waiting: Sequence[_Waiting], why: StoreUnavailable | StoreError) -> None:
         """Put all into the spool; where there is none that takes them, fail for the reason why."""

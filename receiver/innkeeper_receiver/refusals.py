@@ -9,10 +9,11 @@ from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.logs import get_logger
 from innkeeper.secrets import KeyRing
 from innkeeper.store.connection import AsyncStore
-from innkeeper.store.errors import StoreUnavailable
 from innkeeper.store.rejected import Refusal, keep_command
 
 _MAX_WAITING_BYTES = 8 << 20
+_LEAST_BYTES = 4 << 10
+"""A refusal counts for no less than its objects take."""
 _BATCH = 20
 _PAUSE_SECONDS = 0.05
 log = get_logger()
@@ -33,7 +34,7 @@ class Refusals:
 
     def keep(self, app: InstanceKey, refusal: Refusal) -> None:
         """Queue a refusal to be kept."""
-        size = len(refusal.captured.body)
+        size = _size(refusal)
         if self._bytes + size > _MAX_WAITING_BYTES:
             self.dropped += 1
             return
@@ -49,18 +50,24 @@ class Refusals:
             while self._waiting:
                 count = min(_BATCH, len(self._waiting))
                 batch = [self._waiting.popleft() for _ in range(count)]
-                self._bytes -= sum(len(refusal.captured.body) for _, refusal in batch)
+                self._bytes -= sum(_size(refusal) for _, refusal in batch)
                 await self._write(batch)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _write(self, batch: list[tuple[InstanceKey, Refusal]]) -> None:
         age = self._max_age_seconds
-        commands = [keep_command(a, r, self._ring, max_age_seconds=age) for a, r in batch]
         try:
+            commands = [keep_command(a, r, self._ring, max_age_seconds=age) for a, r in batch]
             answers = await self._store.attempt(commands)
-        except StoreUnavailable as error:
+        except Exception as error:  # whatever strangers have sent, the next is kept
             answers = [error] * len(batch)
         lost = [answer for answer in answers if isinstance(answer, Exception)]
         if lost:
             self.dropped += len(lost)
             log.warning("refusal.lost", count=len(lost), error=str(lost[0]))
+
+
+def _size(refusal: Refusal) -> int:
+    came = refusal.captured
+    heads = sum(len(name) + len(value) for name, value in came.headers)
+    return _LEAST_BYTES + len(came.body) + len(came.query) + heads

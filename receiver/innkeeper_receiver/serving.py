@@ -13,7 +13,7 @@ _DRAIN_SECONDS = 8.0
 
 
 def serve(config: Config) -> None:
-    """Serve until a signal. Exits 1 with the reason if the store must not be used."""
+    """Serve until a signal. Exits 1 with the reason if it ended by itself."""
     set_up_logs("receiver")
     receiver = Receiver(config)
     receiver.door.fit_open_files()
@@ -23,5 +23,5 @@ def serve(config: Config) -> None:
         drain_seconds=_DRAIN_SECONDS,
         protocol=receiver.door.protocol,
     )
-    if receiver.watch.refused:
-        sys.exit(f"innkeeper receiver: {receiver.watch.refused}")
+    if receiver.ended_by:
+        sys.exit(f"innkeeper receiver: {receiver.ended_by}")

@@ -1,8 +1,8 @@
 """Bounds what waits in memory: how many bytes in all, and how many of them for one holder.
 
 The hook takes a share for a body while it is not proven, its holder the caller's address, and
-another for a proven delivery until it is stored, its holder the signer. So no flood, signed or
-not, takes the room of others.
+another for a proven delivery until it is stored, its holder the signer. So no caller and no signer
+alone takes the room of others.
 """
 
 from __future__ import annotations

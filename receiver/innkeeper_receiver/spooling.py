@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.logs import get_logger
 from innkeeper.spool import Held, Spool, SpoolState, SpoolUnavailable
 from innkeeper.store.connection import AsyncStore
@@ -35,6 +36,8 @@ LOOK_SECONDS = 1.0
 _LOCK_FILE = "spool.lock"
 _BATCH = 500
 _REFUSED_IN_A_ROW = 3
+_REFUSES_SECONDS = 10.0
+"""How long a delivery that could not be put in counts: a full disk does not show in the file."""
 T = TypeVar("T")
 log = get_logger()
 
@@ -62,6 +65,9 @@ class Spooling:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._spool: Spool | None = None
         self._looking: Spool | None = None
+        self._refused: set[DeliveryId] = set()
+        self._looked_at = 0.0
+        self._refuses_until = 0.0
         self.state = SpoolState(error="not opened yet")
 
     def open(self) -> None:
@@ -76,8 +82,9 @@ class Spooling:
 
     @property
     def takes(self) -> bool:
-        """Whether a delivery can be put in."""
-        return self.state.error is None and self.state.bytes < self._most_bytes
+        """Whether a delivery can be put in, as far as the last one tells."""
+        refused = time.monotonic() < self._refuses_until
+        return self.state.error is None and self.state.bytes < self._most_bytes and not refused
 
     def in_use(self) -> bool:
         """Whether it holds what has to be in the log before anything that comes now."""
@@ -90,7 +97,13 @@ class Spooling:
     async def put(self, entries: Sequence[Prepared]) -> list[Appended]:
         """Put in all of `entries` or none. Raises SpoolUnavailable."""
         spool = self._opened()
-        return await self._in_thread(partial(spool.put, entries, now=time.time()))
+        try:
+            told = await self._in_thread(partial(spool.put, entries, now=time.time()))
+        except SpoolUnavailable:
+            self._refuses_until = time.monotonic() + _REFUSES_SECONDS
+            raise
+        self._refuses_until = 0.0
+        return told
 
     async def run(self) -> None:
         """Drain for ever."""
@@ -100,21 +113,29 @@ class Spooling:
                 if self._spool is None:
                     self.open()
                 if self._usable() and self.in_use():
-                    with self._drains() as ours:
-                        if ours:
-                            await self._drain()
-                spool = self._opened()
-                self._say(await self._in_thread(partial(spool.state, now=time.time())))
+                    await self._drain_if_ours()
+                await self._look()
             except SpoolUnavailable as error:
                 self._say(SpoolState(error=str(error)))
-            except (StoreUnavailable, StoreError) as error:
-                log.warning("spool.waits", error=str(error))
 
     async def close(self) -> None:
         """Let what is under way end, and close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         for spool in filter(None, (self._spool, self._looking)):
             spool.close()
+
+    async def _look(self) -> None:
+        spool = self._opened()
+        self._say(await self._in_thread(partial(spool.state, now=time.time())))
+        self._looked_at = time.monotonic()
+
+    async def _drain_if_ours(self) -> None:
+        with self._drains() as ours:
+            if ours:
+                try:
+                    await self._drain()
+                except (StoreUnavailable, StoreError) as error:
+                    log.warning("spool.waits", error=str(error))
 
     async def _drain(self) -> None:
         """Until nothing is left that the store takes."""
@@ -129,7 +150,10 @@ class Spooling:
             await self._in_thread(partial(spool.drop, stored))
             drained += len(stored)
             self._on_stored()
-        log.info("spool.drained", deliveries=drained, partitions_refused=len(refused))
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                await self._look()
+        if drained:
+            log.info("spool.drained", deliveries=drained, partitions_refused=len(refused))
 
     async def _append(self, held: Sequence[Held], refused: set[int]) -> list[Held]:
         """Append; those that are in the log now. A partition that does not take one is `refused`.
@@ -156,7 +180,7 @@ class Spooling:
         for one in group:
             (answer,) = await self._store.attempt([append_command([one.entry])])
             if isinstance(answer, StoreError):
-                log.error("spool.refused", delivery=one.entry.delivery, error=str(answer))
+                self._say_refused(one.entry.delivery, answer)
                 row += 1
                 if row == _REFUSED_IN_A_ROW:
                     break
@@ -180,7 +204,10 @@ class Spooling:
     @contextmanager
     def _drains(self) -> Iterator[bool]:
         """Whether it is this process that drains: the lock goes with the process."""
-        lock = os.open(self._data / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = os.open(self._data / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:  # too many open files, for one: the next second may have room
+            raise SpoolUnavailable(f"nothing can be drained: {error}") from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,11 +226,19 @@ class Spooling:
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
+    def _say_refused(self, delivery: DeliveryId, error: StoreError) -> None:
+        """Once for each: it is tried again every second."""
+        if delivery not in self._refused:
+            log.error("spool.refused", delivery=delivery, error=str(error))
+        self._refused.add(delivery)
+
     def _say(self, state: SpoolState) -> None:
         if state.error != self.state.error and state.error is not None:
             log.error("spool.unavailable", error=state.error)
         elif bool(state.deliveries) != bool(self.state.deliveries) and state.deliveries:
             log.warning("spool.in_use", deliveries=state.deliveries)
+        if not state.deliveries:
+            self._refused.clear()
         self.state = state
 
 

@@ -104,3 +104,9 @@ def test_figures_of_the_store(inn: Inn, api: TestClient) -> None:
         "innkeeper_partitions_stopped 0.0",
     ):
         assert line in text.splitlines()
+
+
+@pytest.mark.parametrize("path", ["/app_instances%0A", "/health%0A", "/metrics%00"])
+def test_a_path_with_control_characters_is_none(api: TestClient, path: str) -> None:
+    """A pattern's end lets a last newline by; the door does not."""
+    assert api.get(path).status_code == 404

@@ -146,6 +146,14 @@ def test_secrets_answer_to_their_own_token_only(api: TestClient) -> None:
     assert [one["mark"] for one in reads].count("secrets_read") == 2
 
 
+@pytest.mark.parametrize("end", ["%0A", "/", "%2F", "%00", "%20", ";a", "?a"])
+def test_no_spelling_of_the_path_opens_secrets(api: TestClient, end: str) -> None:
+    """Whatever else the router may take for the same path, an operators' token reads none."""
+    answer = api.get(f"{ACME}/secrets{end}")
+    assert answer.status_code in (403, 404)
+    assert CANARY not in answer.text
+
+
 def test_without_a_token_of_their_own_there_are_no_secrets(
     inn: Inn, make_desk: MakeDesk, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from innkeeper.operations.epochs import known_epoch, notice, remember
@@ -37,9 +38,10 @@ def test_the_one_before_is_kept_with_its_end(tmp_path: Path):
     assert (second.epoch, second.before) == ("second", gone)
 
 
-def test_a_broken_file_is_replaced(tmp_path: Path):
+@pytest.mark.parametrize("broken", [b'{"epoch": 7', b'{"epoch": "\xff"}'])
+def test_a_broken_file_is_replaced(broken: bytes, tmp_path: Path):
     """What cannot be read says nothing, and stops nobody."""
-    (tmp_path / "store-epoch").write_text('{"epoch": 7')
+    (tmp_path / "store-epoch").write_bytes(broken)
     assert known_epoch(tmp_path) is None
     assert remember(tmp_path, "first") is None
     assert known_epoch(tmp_path) is not None

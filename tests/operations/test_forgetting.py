@@ -15,6 +15,7 @@ from innkeeper.lifecycle.events import Event, EventKind, InstanceKey
 from innkeeper.lifecycle.instance import Status
 from innkeeper.operations import forgetting
 from innkeeper.operations.forgetting import (
+    CannotForget,
     Forgotten,
     Known,
     NotYetForgotten,
@@ -28,6 +29,7 @@ from innkeeper.store.erasing import MOST_WORKS, Erasing
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import PARTITIONS, partition_of
 from innkeeper.store.passes import Drift, PassState
+from innkeeper_workers import apply
 from innkeeper_workers.folding import Folding
 from tests.inn import Inn, app_event, brings_secrets, key_of, rebilly, signed, states
 from tests.store.making import begin, contents, finish, new_work
@@ -241,6 +243,36 @@ def test_nothing_is_purged_before_it_is_applied(inn: Inn, monkeypatch: pytest.Mo
     assert forget_it(inn).entries == 3
     assert known(inn.desk, KEY) is None
     assert traces(inn.desk.store, GONE) == {}
+
+
+def test_what_apply_cannot_delete_is_not_purged(inn: Inn, monkeypatch: pytest.MonkeyPatch):
+    """Where the entry becomes a dead letter, the instance keeps its log, and that is said."""
+    inn.states(GONE)
+    partition = partition_of(KEY)
+    inn.desk.store.command("RPUSH", keys_of(partition).transitions + str(KEY), "damaged")
+    kept = len(inn.desk.log.browse(partition))
+    monkeypatch.setattr(apply, "_TRY_AGAIN_SECONDS", 0.0)
+    with applied_by(inn), pytest.raises(CannotForget):
+        forget(inn.desk, KEY)
+    assert inn.desk.register.line(KEY) is not None
+    assert len(inn.desk.log.browse(partition)) == kept + 1
+
+
+def test_work_given_up_at_the_last_moment_leaves_no_letter(inn: Inn):
+    """A dead letter of its work goes with it, though it came when all that stands was read."""
+    inn.states(GONE)
+    partition = partition_of(KEY)
+    append_by_operator(inn.desk, KEY, FORGOTTEN)
+    batch = inn.desk.log.read(partition)
+    folding = Folding(inn.desk, partition, batch.cursor, batch.entries)
+    folding.take(batch.entries[0])
+    taken = inn.desk.outbox.take(partition, BellName.PERFORM)
+    assert taken is not None
+    assert inn.desk.outbox.dead(taken, GONE, "", block=False, now=datetime.now(UTC))
+    folding.finish()
+    assert folding.commit.run(inn.desk.store, batch.entries[-1].stream_id)
+    assert inn.desk.dead_letters.newest(10) == []
+    assert inn.desk.outbox.waiting() == 0
 
 
 def test_a_purge_that_broke_off_goes_on(inn: Inn):

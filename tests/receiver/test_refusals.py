@@ -12,8 +12,14 @@ import pytest
 
 from innkeeper.config import Header, StoreSection
 from innkeeper.lifecycle.errors import Reason
+from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.operations.desk import Desk
-from innkeeper.store.rejected import MAX_BYTES, MAX_COUNT, Rejection
+from innkeeper.secrets import KeyRing
+from innkeeper.store.connection import AsyncStore
+from innkeeper.store.entry import Captured
+from innkeeper.store.rejected import MAX_BYTES, MAX_COUNT, Refusal, Rejection
+from innkeeper_receiver.refusals import Refusals
+from tests.conftest import KEY
 from tests.deliveries import (
     BASIC,
     PATH,
@@ -153,3 +159,12 @@ def test_odd_content_does_not_end_the_keeping(receiver: Running, kept: Kept):
     last = delivery(lifecycle(), owner="stranger")
     assert receiver.post(PATH, last).status == 401
     assert soon(lambda: any(one.refusal.captured.body == last for one in kept()))
+
+
+def test_small_ones_are_bounded_too():
+    """What waits to be kept takes no more memory for being many."""
+    refusals = Refusals(AsyncStore("redis://127.0.0.1:1"), KeyRing([KEY]), max_age_seconds=60)
+    refusal = Refusal(at=1.0, reason=Reason.BAD_CREDENTIAL, captured=Captured(app="tides"))
+    for _ in range(10_000):
+        refusals.keep(InstanceKey.pseudo("rebilly", "tides"), refusal)
+    assert refusals.dropped > 5000

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from innkeeper.config import Config, QueueSection, ReceiverSection, StoreSection
 from innkeeper.operations.accepted import read_notes
@@ -40,6 +42,7 @@ from tests.store.servers import Server, server
 
 PATIENCE = 20
 """Seconds: on a busy machine; how long it takes is measured by the fault suite."""
+READY = "/health/ready"
 Begin = Callable[..., Running]
 
 
@@ -157,7 +160,7 @@ def test_a_broken_partition_holds_up_no_other(begin: Begin, store_of: Store, tmp
     good = running.post(PATH, delivery(lifecycle(customer="good")))
     assert [bad.status, good.status] == [202, 202]
     assert soon(lambda: in_log(store_of, "good") == [good.json["delivery"]], PATIENCE)
-    assert spooled(running) == 1
+    assert soon(lambda: spooled(running) == 1, PATIENCE)
     store_of.command("DEL", broken)
     assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of, "bad") == [bad.json["delivery"]]
@@ -179,6 +182,45 @@ def test_a_poisoned_delivery_holds_up_no_other(
     store_of.command("DEL", claims)
     assert soon(lambda: drained(tmp_path), PATIENCE)
     assert in_log(store_of) == [good.json["delivery"], poisoned.json["delivery"]]
+
+
+def test_what_a_full_store_refuses_is_spooled_at_once(
+    begin: Begin, own: Server, store_of: Store, tmp_path: Path
+):
+    """A partition's share of a flush costs one sync of the disk, not one a delivery."""
+    running = begin()
+    bodies = [delivery(lifecycle(audit=number)) for number in range(60)]
+    store_of.command("CONFIG", "SET", "maxmemory", 1)
+    with hung(own):
+        answers = running.send_at_once(PATH, bodies)
+        time.sleep(0.6)
+    assert {answer.status for answer in answers()} == {202}
+    with contextlib.closing(sqlite3.connect(tmp_path / "spool.sqlite")) as file:
+        assert file.execute("SELECT count(DISTINCT at) < 10 FROM deliveries").fetchone() == (1,)
+
+
+def test_what_is_refused_is_said_once(begin: Begin, store_of: Store):
+    """However often it is tried again."""
+    running = begin()
+    store_of.command("SET", keys_of(partition_of(instance("bad"))).log, "no stream")
+    with capture_logs() as logs:
+        told = running.post(PATH, delivery(lifecycle(customer="bad"))).json["delivery"]
+        assert soon(lambda: any(line["event"] == "spool.refused" for line in logs), PATIENCE)
+        time.sleep(2.5)
+    said = [line for line in logs if line["event"] in ("spool.refused", "spool.drained")]
+    assert [line["delivery"] for line in said] == [told]
+
+
+def test_a_lock_that_cannot_be_had_is_tried_again(begin: Begin, own: Server, tmp_path: Path):
+    """As with too many open files; draining goes on as soon as it can be."""
+    (tmp_path / "spool.lock").mkdir()
+    running = begin()
+    own.kill()
+    assert running.post(PATH, delivery(lifecycle())).status == 202
+    own.start()
+    assert soon(lambda: b"nothing can be drained" in running.ask("GET", READY).body, PATIENCE)
+    (tmp_path / "spool.lock").rmdir()
+    assert soon(lambda: drained(tmp_path), PATIENCE)
 
 
 def test_a_duplicate_found_at_draining_leads_to_the_first(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +82,32 @@ def test_an_untrustworthy_store_is_refused(settings: dict[str, str], word: str, 
         assert word in said
         with Store(own.url).redis as raw:
             assert raw.keys("ik:{*") + raw.keys("ik:epoch") == []
+
+
+class Odd(socketserver.StreamRequestHandler):
+    """No Redis: whatever is asked, the answer is 1."""
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            if line.startswith(b"*"):
+                self.wfile.write(b":1\r\n")
+
+
+def test_a_receiver_that_cannot_go_on_ends(tmp_path: Path):
+    """Something that is no store turns up in its place: the process ends with 1 and says why, where
+    its senders would wait for ever."""
+    with server() as own, python(SERVE, own.url, free_port(), tmp_path, "fsync") as process:
+        assert soon(lambda: known_epoch(tmp_path) is not None)
+        own.kill()
+        (own.folder / "s").unlink(missing_ok=True)
+        with socketserver.ThreadingUnixStreamServer(str(own.folder / "s"), Odd) as odd:
+            odd.daemon_threads = True
+            threading.Thread(target=odd.serve_forever, daemon=True).start()
+            printed = process.communicate(timeout=20)[0]
+            odd.shutdown()
+    assert process.returncode == 1
+    assert '"receiver.failed"' in printed
+    assert printed.splitlines()[-1].startswith("innkeeper receiver: AttributeError")
 
 
 def test_what_is_accepted_is_not_refused(tmp_path: Path):

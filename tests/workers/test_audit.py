@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from innkeeper.bells import BellName
 from innkeeper.config import RetentionSection
 from innkeeper.lifecycle.events import Event, EventKind, InstanceKey
 from innkeeper.operations import findings
@@ -23,6 +24,7 @@ from innkeeper.store.outbox import KEEP_SECONDS
 from innkeeper.store.partitions import partition_of
 from innkeeper_workers.retention import Retention
 from tests.lifecycle.telling import KEY, OPERATES, SUSPENDED, brings, states
+from tests.store.making import begin, finish, new_work
 from tests.workers.conftest import PARTITION, House, Inn, MakeInn, follow_up
 
 KEYS = keys_of(PARTITION)
@@ -334,3 +336,27 @@ def test_beside_live_traffic_nothing_seems_wrong(traffic: Inn, monkeypatch: pyte
         rounds += 1
     assert rounds
     assert partition_of(KEY) == PARTITION
+
+
+def test_beside_a_long_lane_that_is_worked_off_nothing_seems_wrong(make_inn: MakeInn):
+    """Some of its work is always settled while the lane is looked at."""
+    inn, other = make_inn(), make_inn()
+    inn.tell(states(1))
+    entry = inn.desk.log.browse(PARTITION)[0].stream_id
+    commit = begin(inn.desk.store, PARTITION)
+    for number in range(1000):
+        commit.work(new_work(f"w{number}", key=KEY, entry=entry))
+    finish(inn.desk.store, commit)
+    over, outbox = threading.Event(), other.desk.outbox
+
+    def work() -> None:
+        while not over.wait(0.005) and (taken := outbox.take(PARTITION, BellName.PERFORM)):
+            outbox.done(taken)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    found = list(audit_work(inn.desk))
+    over.set()
+    thread.join()
+    assert found == []
+    assert inn.desk.outbox.waiting() > 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from innkeeper.config import NoCredential
 from innkeeper.lifecycle.events import Event, EventKind, Flags, InstanceKey
+from innkeeper.store.erasing import Erasing
 from innkeeper.store.outbox import LaneKind
 from innkeeper.store.partitions import partition_of
 from tests.lifecycle.telling import order
@@ -149,6 +151,23 @@ def test_a_hint_waits_and_is_confirmed(make: MakeReader, shore: Shore) -> None:
     reader.confirm()
     assert reader.happened(app, "org_7") == ["installed", "enabled"]
     assert len(reader.works(InstanceKey("rebilly", "desk", "org_7"))) == 2
+
+
+def test_who_was_forgotten_and_comes_back_is_confirmed(make: MakeReader, shore: Shore) -> None:
+    """A read of the one who was there before, purged with the rest, is not waited for."""
+    app, key = on_rebilly(shore), InstanceKey("rebilly", "desk", "org_7")
+    reader = make(app)
+    shore.desks["org_7"] = desk_of("org_7")
+    reader.said(app, "org_7", hint())
+    reader.confirm()
+    forgotten = Event(type="instance.forgotten", kind=EventKind.FORGOTTEN)
+    reader.said(app, "org_7", forgotten)
+    desk = reader.desk
+    (entry,) = desk.log.browse(partition_of(key), limit=1)
+    Erasing(desk.store, desk.log, desk.digests, key).entries(entry.stream_id, at=datetime.now(UTC))
+    reader.said(app, "org_7", hint())
+    reader.confirm()
+    assert reader.status(app, "org_7") == "enabled"
 
 
 def test_none_found_after_disabled_is_no_removal(make: MakeReader, shore: Shore) -> None:

@@ -152,6 +152,10 @@ DAMAGES: dict[str, tuple[Callable[[Inn], Any], str]] = {
         lambda inn: inn.desk.store.command("DEL", LINE),
         f"{NAME} instance: None → enabled",
     ),
+    "a line of nobody": (
+        lambda inn: inn.desk.store.batch(of_nobody(inn)),
+        f"{neighbours(2)[1]} instance: enabled → None",
+    ),
     "the record": (
         lambda inn: inn.desk.store.command("HSET", LINE, "record", "{"),
         f"{NAME} record: cannot be read",
@@ -209,6 +213,15 @@ DAMAGES: dict[str, tuple[Callable[[Inn], Any], str]] = {
         f"{NAME} secret c: cannot be opened: not of a known form → None",
     ),
 }  # fmt: skip
+
+
+def of_nobody(inn: Inn) -> list[tuple[Any, ...]]:
+    """Calls that make a line that no entry tells of, as another's."""
+    name = str(neighbours(2)[1])
+    held = msgspec.json.decode(inn.desk.store.command("HGET", LINE, "record"))
+    record = msgspec.json.encode(held | {"account": neighbours(2)[1].account, "secrets": {}})
+    line = ("HSET", KEYS.instance + name, "record", record, "created", 1, "updated", 1)
+    return [line, ("ZADD", KEYS.by_id, 0, name)]
 
 
 def last_step(inn: Inn) -> bytes:

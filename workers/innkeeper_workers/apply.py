@@ -142,7 +142,9 @@ class Applying:
     def _bury(self, partition: int, batch: Batch, failure: _Failure, row: int) -> bool:
         entry = batch.entries[0]
         folding = Folding(self._desk, partition, batch.cursor, [])
-        error = f"{type(failure.error).__name__}: {failure.error}"[:500]
+        error = redacted(
+            f"{type(failure.error).__name__}: {failure.error}"[:500], self._desk.config
+        )
         detail = "".join(traceback.format_exception(failure.error))
         folding.bury(entry, error, redacted(detail, self._desk.config))
         if not self._commit(folding, batch, 1):

@@ -85,7 +85,9 @@ class Confirming:
         version, wanted = (instance.version, instance.confirm_wanted) if instance else (0, 0)
         if sent is None or sent.version != version or wanted > sent.settles:
             return False
-        return not self._desk.log.outcome(sent.delivery)
+        # None: the instance has been forgotten since, or the store wiped.
+        entry = self._desk.log.find(sent.delivery)
+        return entry is not None and not entry.outcome
 
     def _read(self, app: App, key: InstanceKey, instance: Instance | None, *, adopts: bool) -> None:
         pseudo = InstanceKey.pseudo(app.platform, app.name)

@@ -20,7 +20,8 @@ def read_config(config: Path | None, data: Path | None) -> Config:
     from innkeeper.config import load_config
     from innkeeper.logs import set_up_logs
 
-    set_up_logs("cli")  # not to standard output, where the answer goes
+    # Not to standard output, where the answer goes. A service that is started sets up its own.
+    set_up_logs("cli", for_good=False)
     return load_config(config, os.environ, data=data)
 
 

@@ -81,6 +81,8 @@ def forget(
             raise Failed(
                 f"{key} is not forgotten yet, for the workers have not come to it: {_AGAIN}"
             ) from error
+        except forgetting.CannotForget as error:
+            raise Failed(f"{key} is not forgotten, and cannot be as it stands: {error}") from error
     (print_json if as_json else print_fields)(msgspec.to_builtins(forgotten))
     say(_ELSEWHERE)
 
