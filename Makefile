@@ -30,7 +30,7 @@ demo: $(READY) ## the main job with three simulated marketplaces and a vendor ap
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(READY) ## the whole test suite, JOBS=3 tests at a time (ARGS="tests/lifecycle -k removed")
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## linters, types and the direction of imports
 	$(BIN)/ruff check .

@@ -25,6 +25,11 @@ KEY = bytes(range(32))
 MakeDesk = Callable[..., Desk]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole systems first: none of several processes shall be left alone with them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in ("faults", "system"))
+
+
 @pytest.fixture(scope="session")
 def valkey_folder() -> Iterator[Path]:
     """Where the session's server keeps its socket and its append-only file; a short path."""

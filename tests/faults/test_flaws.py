@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import LOAD
 from tests.faults.fsyncs import Fsyncs
 from tests.faults.judging import examine
 from tests.faults.test_fault_03 import needs_strace
@@ -20,8 +21,10 @@ FLAWS = {
     "makes_new_keys": ("worker", "set off more than once"),
 }
 CUSTOMERS = {"trusts_the_order": 24}
+long = pytest.mark.skipif(LOAD == 1, reason="a trial each: part of `make faults`")
 
 
+@long
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_a_flaw_is_found(make_trial, flaw):
     """A service that forgets claims, trusts the order, settles first or works twice is found."""
@@ -51,6 +54,7 @@ def test_an_acknowledgement_before_the_store_is_found(make_trial):
     assert any(one.startswith("accepted, and then None") for one in found.findings)
 
 
+@long
 def test_a_store_that_syncs_late_is_found(make_trial):
     """With an fsync a second, the power cut of fault 3 takes accepted deliveries with it."""
     needs_strace()
