@@ -42,6 +42,7 @@ from innkeeper_receiver.spooling import Spooling
 from innkeeper_receiver.watching import StoreWatch
 
 _QUEUE_TIMEOUT_SECONDS = 1.0
+_END_SECONDS = 1.0
 _ALWAYS_ALLOWED = ("127.0.0.0/8", "::1/128")
 log = get_logger()
 
@@ -135,7 +136,8 @@ class Receiver:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Whoever does not end at once is ended with the process.
+            await asyncio.wait(tasks, timeout=_END_SECONDS)
             if self._spooling is not None:
                 await self._spooling.close()
             self._notes.close()

@@ -34,7 +34,7 @@ def test_the_state_is_as_of_the_last_second_while_it_drains(tmp_path: Path):
         running = asyncio.create_task(spooling.run())
         await asyncio.wait_for(enough.wait(), 20)
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.wait([running], timeout=5)
         await spooling.close()
         await store.close()
 
