@@ -42,7 +42,7 @@ faults: $(READY) ## every fault several times, and docs/reliability.md from it (
 	@rm -f $(ROWS)
 	TRIES=$(TRIES) LOAD=$(LOAD) SEED=$(SEED) FAULTS_ROWS=$(ROWS) \
 	  $(BIN)/python -m pytest -q $(or $(ARGS),tests/faults)
-	$(if $(ARGS),,$(BIN)/python -m tests.faults.reporting $(ROWS) > docs/reliability.md)
+	$(if $(ARGS),,TRIES=$(TRIES) LOAD=$(LOAD) $(BIN)/python -m tests.faults.reporting $(ROWS) > docs/reliability.md)
 
 soak: $(READY) ## random kills of every process for MINUTES=60, and the books balanced at the end (SEED=1)
 	MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/faults/test_fault_16.py

@@ -30,6 +30,10 @@ looked up, every follow-up counted, `innkeeper audit` and `innkeeper rebuild --c
 """
 
 
+_EFFORT = ("TRIES", "LOAD", "PYTEST_ADDOPTS")
+"""What a run was asked for: how often, how much, and how many trials side by side."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One try of a fault."""
@@ -79,7 +83,9 @@ def page(rows: list[Row]) -> str:
     made = (
         f"Made on {platform.system()}, {os.cpu_count()} processors, Python {sys.version.split()[0]}"
     )
-    return f"{_HEAD}\n{made}; seeds {seeds[0]} to {seeds[-1]}.\n\n" + "\n".join(lines) + "\n"
+    effort = " ".join(f"{name}={os.environ[name]}" for name in _EFFORT if os.environ.get(name))
+    made += f"; seeds {seeds[0]} to {seeds[-1]}" + (f"; `{effort} make faults`" if effort else "")
+    return f"{_HEAD}\n{made}.\n\n" + "\n".join(lines) + "\n"
 
 
 def _command(fault: str) -> str:
