@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from statistics import median
 
 _HEAD = """# Reliability
@@ -83,7 +84,7 @@ def page(rows: list[Row]) -> str:
     made = (
         f"Made on {platform.system()}, {os.cpu_count()} processors, Python {sys.version.split()[0]}"
     )
-    effort = " ".join(f"{name}={os.environ[name]}" for name in _EFFORT if os.environ.get(name))
+    effort = " ".join(f"{name}={quote(os.environ[name])}" for name in _EFFORT if os.environ.get(name))
     made += f"; seeds {seeds[0]} to {seeds[-1]}" + (f"; `{effort} make faults`" if effort else "")
     return f"{_HEAD}\n{made}.\n\n" + "\n".join(lines) + "\n"
 
