@@ -84,7 +84,8 @@ def page(rows: list[Row]) -> str:
     made = (
         f"Made on {platform.system()}, {os.cpu_count()} processors, Python {sys.version.split()[0]}"
     )
-    effort = " ".join(f"{name}={quote(os.environ[name])}" for name in _EFFORT if os.environ.get(name))
+    asked = {name: os.environ[name] for name in _EFFORT if os.environ.get(name)}
+    effort = " ".join(f"{name}={quote(value)}" for name, value in asked.items())
     made += f"; seeds {seeds[0]} to {seeds[-1]}" + (f"; `{effort} make faults`" if effort else "")
     return f"{_HEAD}\n{made}.\n\n" + "\n".join(lines) + "\n"
 
