@@ -88,7 +88,10 @@ class Receiver:
             self._figures,
             lambda: self.watch.adopting,
         )
-        self.app = Starlette(
+        self.app = self._make_app(hook)
+
+    def _make_app(self, hook: Hook) -> Starlette:
+        app = Starlette(
             routes=[
                 Route("/hooks/{platform}/{name}", hook.__call__, methods=["POST"]),
                 Route("/hooks/{platform}", hook.__call__, methods=["POST"]),
@@ -103,7 +106,8 @@ class Receiver:
             lifespan=self._lifespan,
         )
         # A slash too many is another path, and no sender follows a redirect.
-        self.app.router.redirect_slashes = False
+        app.router.redirect_slashes = False
+        return app
 
     def _make_spooling(self) -> Spooling:
         return Spooling(
