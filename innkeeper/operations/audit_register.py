@@ -17,7 +17,7 @@ from innkeeper.operations.desk import Desk
 from innkeeper.operations.findings import Finding, lasting
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import KEEP_SECONDS
-from innkeeper.store.register import PolicyFile
+from innkeeper.store.register import PolicyFile, names_in
 from innkeeper.store.stored_lines import (
     History,
     IndexedLine,
@@ -25,7 +25,6 @@ from innkeeper.store.stored_lines import (
     index_pieces,
     index_sizes,
     indexed,
-    instance_names,
 )
 
 _Found = list[tuple[str, Finding]]
@@ -34,7 +33,7 @@ _Found = list[tuple[str, Finding]]
 def audit_register(desk: Desk, partition: int) -> Iterator[Finding]:
     """What does not fit in a partition's register. Raises StoreError, StoreUnavailable."""
     register = _Register(desk, partition)
-    names = instance_names(desk.store, partition)
+    names = names_in(desk.store, partition)
     yield from (found for _, found in lasting(register.look, names))
     members = register.index_members()
     yield from (found for _, found in lasting(register.look_for_lines, members))

@@ -24,7 +24,7 @@ from innkeeper.store import stored_entries, stored_lines
 from innkeeper.store.bases import Base
 from innkeeper.store.entry import Entry
 from innkeeper.store.errors import StoreError, StoreUnavailable
-from innkeeper.store.register import open_secret, secret_fields
+from innkeeper.store.register import names_in, open_secret, secret_fields
 from innkeeper.store.stored_lines import StoredLine
 
 _PIECE = 200
@@ -98,7 +98,7 @@ class Scratch:
 
     def _read_lines(self) -> None:
         store = self._desk.store
-        pieces = stored_lines.instance_names(store, self._partition)
+        pieces = names_in(store, self._partition)
         for names in pieces if self._names is None else [sorted(self._names)]:
             for stored in stored_lines.lines(store, self._partition, names):
                 self._read_line(stored)

@@ -52,14 +52,9 @@ class Bases:
 
     def all(self, partition: int) -> Iterator[tuple[str, Base]]:
         """Those of a partition by instance; one that changes meanwhile may come twice."""
-        cursor = 0
-        while True:
-            command = ("HSCAN", keys_of(partition).base, cursor, "COUNT", _PIECE)
-            cursor, found = self._store.command(*command)
+        for found in self._store.scan(keys_of(partition).base, count=_PIECE):
             for name, value in found.items():
                 yield name.decode(), read_base(value)
-            if not int(cursor):
-                return
 
     def oldest(self, partition: int, *, before_millis: int, most_bytes: int) -> Oldest:
         """What may go: folded, and from before a time or beyond `most_bytes` of the log."""

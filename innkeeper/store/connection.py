@@ -117,6 +117,22 @@ class Store:
                         answers[at] = self._send([commands[at]])[0]
         return _as_store_errors(answers)
 
+    def scan(
+        self, name: str | None = None, *, count: int, match: str | None = None
+    ) -> Iterator[Any]:
+        """The keys of the store, or fields and values of the hash `name`, about `count` at a time.
+
+        What comes or goes meanwhile may be left out, or come twice. Raises as `command` does.
+        """
+        command = ("SCAN",) if name is None else ("HSCAN", name)
+        options = () if match is None else ("MATCH", match)
+        cursor = 0
+        while True:
+            cursor, found = self.command(*command, cursor, *options, "COUNT", count)
+            yield found
+            if not cursor:
+                return
+
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self.redis.pipeline(transaction=False)
         for command in commands:

@@ -100,17 +100,14 @@ class Erasing:
 
     def works(self, last: str) -> int:
         """Delete its work that goes back to an entry up to `last`, done or not; how much it was."""
-        count, cursor = 0, 0
-        while True:
-            call = ("SCAN", cursor, "MATCH", f"{self._keys.work}*", "COUNT", _NAMES)
-            cursor, names = self._store.command(*call)
+        count = 0
+        for names in self._store.scan(match=f"{self._keys.work}*", count=_NAMES):
             specs = self._store.batch([("HGET", name, "spec") for name in names]) if names else []
             gone = [work for work in map(_work, specs) if work and self._is_past(work, last)]
             if gone:
                 self._store.batch([call for work in gone for call in self._without(work)])
             count += len(gone)
-            if not cursor:
-                return count
+        return count
 
     def _entries(self, last: str) -> Iterator[list[Entry]]:
         start = "-"
@@ -148,15 +145,11 @@ class Erasing:
 
 
 def _letters_of(store: Store, key: InstanceKey) -> Iterator[DeadLetter]:
-    name, cursor = keys_of(partition_of(key)).dead_records, 0
-    while True:
-        cursor, found = store.command("HSCAN", name, cursor, "COUNT", _PIECE)
+    for found in store.scan(keys_of(partition_of(key)).dead_records, count=_PIECE):
         for record in found.values():
             letter = _letters.decode(record)
             if letter.instance == str(key):
                 yield letter
-        if not cursor:
-            return
 
 
 def _work(spec: bytes | None) -> Work | None:

@@ -114,14 +114,10 @@ class Register:
         prefix = f"{platform}/{app}/"
         end = f"({prefix[:-1]}0"  # the character behind the slash
         for partition in PARTITIONS:
-            start = f"[{prefix}"
-            while start:
-                name = keys_of(partition).by_id
-                call = ("ZRANGE", name, start, end, "BYLEX", "LIMIT", 0, limit)
-                found = [member.decode() for member in self._store.command(*call)]
-                if found:
-                    yield [InstanceKey.parse(member) for member in found]
-                start = f"({found[-1]}" if len(found) == limit else ""
+            for names in names_in(
+                self._store, partition, first=f"[{prefix}", last=end, limit=limit
+            ):
+                yield [InstanceKey.parse(name) for name in names]
 
     def removed(self) -> Iterator[Line]:
         """The lines of removed instances, partition by partition."""
@@ -143,6 +139,22 @@ class Register:
         calls = [("ZRANGE", keys_of(p).with_policy, 0, -1) for p in PARTITIONS]
         names = sorted(name.decode() for answer in self._store.batch(calls) for name in answer)
         return [InstanceKey.parse(name) for name in names]
+
+
+def names_in(
+    store: Store, partition: int, *, first: str = "-", last: str = "+", limit: int = _PIECE
+) -> Iterator[list[str]]:
+    """The names in a partition's register, in order, at most `limit` at a time.
+
+    `first`, `last`: `[` or `(` and a name, or the ends. Raises StoreError, StoreUnavailable.
+    """
+    name, start = keys_of(partition).by_id, first
+    while start:
+        found = store.command("ZRANGE", name, start, last, "BYLEX", "LIMIT", 0, limit)
+        names = [member.decode() for member in found]
+        if names:
+            yield names
+        start = f"({names[-1]}" if len(names) == limit else ""
 
 
 def seal_secret(ring: KeyRing, key: InstanceKey, name: str, value: Any, *, now: float) -> bytes:

@@ -19,7 +19,7 @@ from innkeeper.store.digests import DIGEST_KEY_PLACE
 from innkeeper.store.entry import BODY, EVENT, delivery_id
 from innkeeper.store.keys import DIGEST_KEY, TOKENS, keys_of
 from innkeeper.store.partitions import PARTITIONS
-from innkeeper.store.register import secret_place
+from innkeeper.store.register import names_in, secret_place
 from innkeeper.store.rejected import PURPOSE
 
 _Place = tuple[str, int, str]
@@ -80,7 +80,7 @@ class Resealing:
 
     def _drop_tokens(self) -> None:
         """A token is worth nothing but a sign-in: one under another key goes."""
-        for names in self._scan(("SCAN",), "MATCH", f"{TOKENS}*", "COUNT", _NAMES):
+        for names in self._store.scan(match=f"{TOKENS}*", count=_NAMES):
             held = [name for name in names if not name.endswith((b":lease", b":attempts"))]
             values = self._store.batch([("GET", name) for name in held]) if held else []
             for name, sealed in zip(held, values, strict=True):
@@ -92,27 +92,16 @@ class Resealing:
         def place_of(field: bytes) -> _Place:
             return purpose, partition, delivery_id(partition, field)
 
-        for values in self._scan(("HSCAN", name), "COUNT", count):
+        for values in self._store.scan(name, count=count):
             self._fields("events" if purpose == EVENT else "bodies", name, values, place_of)
 
     def _secrets(self, partition: int) -> None:
-        keys, start = keys_of(partition), "-"
-        while start:
-            call = ("ZRANGE", keys.by_id, start, "+", "BYLEX", "LIMIT", 0, _INSTANCES)
-            members = [member.decode() for member in self._store.command(*call)]
-            names = [keys.secrets + member for member in members]
-            answers = self._store.batch([("HGETALL", name) for name in names]) if names else []
+        prefix = keys_of(partition).secrets
+        for members in names_in(self._store, partition, limit=_INSTANCES):
+            names = [prefix + member for member in members]
+            answers = self._store.batch([("HGETALL", name) for name in names])
             for member, name, values in zip(members, names, answers, strict=True):
                 self._fields("secrets", name, values, _secret_places(InstanceKey.parse(member)))
-            start = f"({members[-1]}" if len(members) == _INSTANCES else ""
-
-    def _scan(self, command: Command, *options: Any) -> Iterator[Any]:
-        cursor = 0
-        while True:
-            cursor, found = self._store.command(*command, cursor, *options)
-            yield found
-            if not cursor:
-                return
 
     def _fields(
         self, kind: str, name: str, values: dict[bytes, bytes], place_of: Callable[[bytes], _Place]

@@ -93,12 +93,8 @@ def slices(store: Store, partition: int) -> Iterator[tuple[str, list[StoredEntry
 
 def fields_of(store: Store, name: str) -> Iterator[bytes]:
     """The fields of a hash; one that comes or goes meanwhile may be left out or come twice."""
-    at = 0
-    while True:
-        at, found = store.command("HSCAN", name, at, "COUNT", _PIECE)
+    for found in store.scan(name, count=_PIECE):
         yield from found
-        if not int(at):
-            return
 
 
 def are_missing(store: Store, places: Sequence[tuple[int, str]]) -> list[bool]:

@@ -22,16 +22,6 @@ _LINES = 50
 _transitions = msgspec.json.Decoder(Transition)
 
 
-def instance_names(store: Store, partition: int) -> Iterator[list[str]]:
-    """The names in a partition's register, in pieces."""
-    name, start = keys_of(partition).by_id, "-"
-    while start:
-        found = store.command("ZRANGE", name, start, "+", "BYLEX", "LIMIT", 0, _PIECE)
-        if found:
-            yield [member.decode() for member in found]
-        start = b"(" + found[-1] if len(found) == _PIECE else ""
-
-
 def index_sizes(store: Store, indexes: Sequence[Sequence[str]]) -> list[int]:
     """How many members indexes hold, each a sorted set or several together."""
     sizes = iter(store.batch([("ZCARD", name) for index in indexes for name in index]))

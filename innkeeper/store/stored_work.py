@@ -31,12 +31,8 @@ class Place(NamedTuple):
 
 def all_places(store: Store) -> Iterator[list[Place]]:
     """Every key of an instance, lane or work in the store, in pieces, each at least once."""
-    at = 0
-    while True:
-        at, found = store.command("SCAN", at, "MATCH", "ik:{*", "COUNT", _SCANNED)
+    for found in store.scan(match="ik:{*", count=_SCANNED):
         yield [place for place in map(_place, found) if place]
-        if not int(at):
-            return
 
 
 def _place(key: bytes) -> Place | None:
