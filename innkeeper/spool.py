@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from innkeeper.durable import sync_folder
 from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.store.log import CLAIM_PERIOD_SECONDS, Appended, Prepared
 
@@ -85,7 +86,8 @@ class Spool:
             self._file = _connect(path)
             self._file.executescript(_TABLES)
             self._path, self._which = path, _which(path)
-            _sync_folder(data)
+            # The files' names have to be on disk as well as what is in them.
+            sync_folder(data)
 
     def put(self, entries: Sequence[Prepared], *, now: float) -> list[Appended]:
         """Put in all of `entries` or none; which of them are duplicates of what is there."""
@@ -258,15 +260,6 @@ def _write_ahead(file: sqlite3.Connection) -> str:
 def _which(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
-
-
-def _sync_folder(folder: Path) -> None:
-    """The files' names have to be on disk as well as what is in them."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _claims_of(entry: Prepared) -> list[Any]:

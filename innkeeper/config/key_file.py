@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from innkeeper.config.faults import ConfigFaults
-from innkeeper.config.keys import read_keys_file, sync_folder, write_draft
+from innkeeper.config.keys import read_keys_file
 from innkeeper.config.reading import Reading
 from innkeeper.config.sections import Config
+from innkeeper.durable import sync_folder, write_draft
 from innkeeper.logs import get_logger
 from innkeeper.secrets import KeyRing, id_of_key
 
@@ -129,7 +130,7 @@ def retired_path(path: Path) -> Path:
 def _replace(path: Path, keys: Sequence[bytes]) -> None:
     path = path.resolve()
     owner = path.stat()
-    draft = write_draft(path, "".join(f"{_text(key)}\n" for key in keys))
+    draft = write_draft(path, "".join(f"{_text(key)}\n" for key in keys).encode())
     try:
         if os.geteuid() != owner.st_uid:
             os.chown(draft, owner.st_uid, owner.st_gid)  # the services have to read it

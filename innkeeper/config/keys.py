@@ -19,6 +19,7 @@ from innkeeper.config.faults import ConfigFaults, Fault
 from innkeeper.config.reading import Reading
 from innkeeper.config.redaction import Redacted
 from innkeeper.config.sections import Config
+from innkeeper.durable import sync_folder, write_draft
 
 SECRET_KEYS = "INNKEEPER_SECRET_KEYS"  # noqa: S105 - the name of a variable
 API_TOKEN = "INNKEEPER_API_TOKEN"  # noqa: S105 - the name of a variable
@@ -160,7 +161,7 @@ def _check_tokens(reading: Reading, path: str, tokens: list[str]) -> None:
 
 def _make(path: Path, content: str) -> None:
     """Make a private file once; whoever comes second finds the whole file of the first."""
-    draft = write_draft(path, content + "\n")
+    draft = write_draft(path, f"{content}\n".encode())
     try:
         # Two that start at once: the link is atomic and refuses to replace.
         with contextlib.suppress(FileExistsError):
@@ -168,23 +169,3 @@ def _make(path: Path, content: str) -> None:
     finally:
         draft.unlink()
     sync_folder(path.parent)
-
-
-def write_draft(path: Path, content: str) -> Path:
-    """A private file beside `path`, on disk, to be put in its place. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft
-
-
-def sync_folder(folder: Path) -> None:
-    """Have on disk which files a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,13 +6,12 @@ noticed at their next start; `doctor` and `audit` ask.
 
 from __future__ import annotations
 
-import os
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from innkeeper.durable import put
 from innkeeper.logs import get_logger
 
 _FILE = "store-epoch"
@@ -54,7 +53,10 @@ def remember(data: Path, epoch: str) -> GoneEpoch | None:
     gone = None
     if known is not None:
         gone = GoneEpoch(epoch=known.epoch, since=known.since, went=now)
-    _write(data / _FILE, KnownEpoch(epoch=epoch, since=now, before=gone))
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Several processes of this host read it, and may write it at once.
+    known = KnownEpoch(epoch=epoch, since=now, before=gone)
+    put(data / _FILE, msgspec.json.encode(known) + b"\n")
     return gone
 
 
@@ -73,18 +75,3 @@ def notice(data: Path, before: str | None, now: str) -> bool:
         return False
     log.error("store.epoch_changed", before=before, now=now)
     return True
-
-
-def _write(path: Path, known: KnownEpoch) -> None:
-    """Whole or not at all: several processes of this host read it, and may write it at once."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(known) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -5,14 +5,12 @@ Used by each marketplace's `connecting` and by the operation that runs it.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from pathlib import Path
 
 import msgspec
 
 from innkeeper.config import App
+from innkeeper.durable import put, write_draft
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +34,7 @@ class KeyFolder:
     def prepare(self) -> None:
         """Make sure that a key can be kept, before one is shown. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._draft(b"")
-        draft.unlink()
+        write_draft(self._folder / "key", b"").unlink()
 
     def find(self, name: str) -> Path | None:
         """The file of that name; None where there is none."""
@@ -47,27 +44,8 @@ class KeyFolder:
     def keep(self, name: str, pem: str) -> Path:
         """Write a key, readable to its owner alone; on disk when this returns. Raises OSError."""
         path = self._folder / name
-        draft = self._draft(pem.encode())
-        try:
-            os.replace(draft, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                draft.unlink()
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put(path, pem.encode())
         return path
-
-    def _draft(self, content: bytes) -> Path:
-        draft = self._folder / f".{secrets.token_hex(8)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return draft
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

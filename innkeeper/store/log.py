@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.secrets import KeyRing
@@ -55,6 +55,37 @@ def prepare(entry: NewEntry, ring: KeyRing) -> Prepared:
     size = sum(len(part) for part in arguments if isinstance(part, bytes))
     partition = partition_of(entry.instance)
     return Prepared(entry.delivery, partition, str(entry.instance), arguments, size)
+
+
+class Carrier(Protocol):
+    """Whatever waits with an entry to be appended."""
+
+    @property
+    def entry(self) -> Prepared:
+        """What is to be appended."""
+
+
+Carrying = TypeVar("Carrying", bound=Carrier)
+
+
+def grouped(carriers: Iterable[Carrying]) -> list[list[Carrying]]:
+    """By partition, each in its order, no group over the bounds of one call."""
+    groups: list[list[Carrying]] = []
+    open_groups: dict[int, tuple[list[Carrying], int]] = {}
+    for one in carriers:
+        partition, size = one.entry.partition, one.entry.size
+        group, held = open_groups.get(partition, ([], 0))
+        if not group or len(group) == MAX_APPEND_DELIVERIES or held + size > MAX_APPEND_BYTES:
+            group, held = [], 0
+            groups.append(group)
+        group.append(one)
+        open_groups[partition] = (group, held + size)
+    return groups
+
+
+def entries_of(carriers: Iterable[Carrier]) -> list[Prepared]:
+    """What they carry."""
+    return [one.entry for one in carriers]
 
 
 def append_command(entries: Sequence[Prepared]) -> Command:

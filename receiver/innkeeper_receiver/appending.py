@@ -19,11 +19,11 @@ from innkeeper.store.connection import AsyncStore
 from innkeeper.store.entry import NewEntry
 from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.log import (
-    MAX_APPEND_BYTES,
-    MAX_APPEND_DELIVERIES,
     Appended,
     Prepared,
     append_command,
+    entries_of,
+    grouped,
     prepare,
     read_appended,
 )
@@ -90,7 +90,7 @@ class Appender:
         if time.monotonic() < self._away_until or not self._usable():
             await self._spool(waiting, StoreUnavailable("the store is away"))
             return
-        groups = _grouped(waiting)
+        groups = grouped(waiting)
         try:
             answers = await self._attempt(groups)
         except (StoreUnavailable, StoreError) as error:
@@ -100,13 +100,13 @@ class Appender:
             if isinstance(answer, StoreError):
                 await self._one_by_one(group, answer)
             else:
-                self._tell(group, read_appended(_entries(group), answer))
+                self._tell(group, read_appended(entries_of(group), answer))
         self._on_stored()
 
     async def _attempt(self, groups: Sequence[Sequence[_Waiting]]) -> list[Any]:
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                commands = [append_command(_entries(group)) for group in groups]
+                commands = [append_command(entries_of(group)) for group in groups]
                 return await self._store.attempt(commands)
         except TimeoutError:
             error = StoreUnavailable("no answer in time")
@@ -144,7 +144,7 @@ class Appender:
         try:
             if self._spooling is None:
                 raise SpoolUnavailable("there is no spool")
-            results = await self._spooling.put(_entries(waiting))
+            results = await self._spooling.put(entries_of(waiting))
         except SpoolUnavailable as error:
             _fail(waiting, StoreUnavailable(f"{why}; {error}"))
             return
@@ -160,25 +160,6 @@ class Appender:
         for one, result in zip(group, results, strict=True):
             if not one.done.done():
                 one.done.set_result(result)
-
-
-def _grouped(waiting: Sequence[_Waiting]) -> list[list[_Waiting]]:
-    """By partition, no group over the bounds of one call."""
-    groups: list[list[_Waiting]] = []
-    open_groups: dict[int, tuple[list[_Waiting], int]] = {}
-    for one in waiting:
-        partition, size = one.entry.partition, one.entry.size
-        group, held = open_groups.get(partition, ([], 0))
-        if not group or len(group) == MAX_APPEND_DELIVERIES or held + size > MAX_APPEND_BYTES:
-            group, held = [], 0
-            groups.append(group)
-        group.append(one)
-        open_groups[partition] = (group, held + size)
-    return groups
-
-
-def _entries(group: Sequence[_Waiting]) -> list[Prepared]:
-    return [one.entry for one in group]
 
 
 def _fail(group: Sequence[_Waiting], error: Exception) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.logs import get_logger
@@ -23,11 +23,11 @@ from innkeeper.spool import Held, Spool, SpoolState, SpoolUnavailable
 from innkeeper.store.connection import AsyncStore
 from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.log import (
-    MAX_APPEND_BYTES,
-    MAX_APPEND_DELIVERIES,
     Appended,
     Prepared,
     append_command,
+    entries_of,
+    grouped,
     read_appended,
     resolving_commands,
 )
@@ -160,15 +160,15 @@ class Spooling:
 
         Raises StoreUnavailable, StoreError.
         """
-        groups = _grouped(held)
-        answers = await self._store.attempt([append_command(_entries(g)) for g in groups])
+        groups = _first_groups(held)
+        answers = await self._store.attempt([append_command(entries_of(g)) for g in groups])
         stored: list[tuple[Held, Appended]] = []
         for group, answer in zip(groups, answers, strict=True):
             if isinstance(answer, StoreError):
                 refused.add(group[0].entry.partition)
                 stored += await self._one_by_one(group)
             else:
-                stored += zip(group, read_appended(_entries(group), answer), strict=True)
+                stored += zip(group, read_appended(entries_of(group), answer), strict=True)
         await self._resolve(stored)
         return [one for one, _ in stored]
 
@@ -242,23 +242,9 @@ class Spooling:
         self.state = state
 
 
-def _grouped(held: Sequence[Held]) -> list[list[Held]]:
-    """The first of each partition, in order of arrival, as many as one call takes.
-
-    One call a partition: what comes behind a call that fails must not get past it.
-    """
+def _first_groups(held: Sequence[Held]) -> list[list[Held]]:
+    """One call a partition: what comes behind a call that fails must not get past it."""
     groups: dict[int, list[Held]] = {}
-    full: set[int] = set()
-    for one in held:
-        partition = one.entry.partition
-        group = groups.setdefault(partition, [])
-        size = one.entry.size + sum(each.entry.size for each in group)
-        if len(group) == MAX_APPEND_DELIVERIES or (group and size > MAX_APPEND_BYTES):
-            full.add(partition)
-        if partition not in full:
-            group.append(one)
+    for group in grouped(held):
+        groups.setdefault(group[0].entry.partition, group)
     return list(groups.values())
-
-
-def _entries(group: Sequence[Held]) -> list[Any]:
-    return [one.entry for one in group]

@@ -5,7 +5,6 @@ Names keys by their ids, as the store does; never shows one.
 
 from __future__ import annotations
 
-import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 
 from innkeeper.config import Config
 from innkeeper.config.keys import KEYS_FILE, SECRET_KEYS
+from innkeeper.durable import put
 from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.doctor.findings import fine, unchecked, warning, wrong
@@ -39,9 +39,7 @@ def note_backup(config: Config) -> Path:
     """Keep the operator's word that the keys are backed up; where. Raises OSError."""
     backup = Backup(keys=_ids(config), at=datetime.now(UTC))
     path = config.data / _BACKUP_FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(backup) + b"\n")
+    put(path, msgspec.json.encode(backup) + b"\n")
     return path
 
 
