@@ -23,9 +23,8 @@ from innkeeper.lifecycle.instance import (
 )
 from innkeeper.lifecycle.order import Order, OrderKey, below, better, compare
 
-Digest = Callable[[str, Any, str | None], str]
-"""Of a secret's name, its value and the digest held so far: a keyed digest, the held one where the
-value is the same."""
+Digest = Callable[[str, Any], str]
+"""Of a secret's name and its value: a keyed digest, the same for equal values."""
 
 
 class Verdict(StrEnum):
@@ -174,7 +173,7 @@ def secrets(known: Instance, event: Event, source: Source, digest: Digest) -> tu
     merged, slots, policy = False, dict(known.secrets), known.policy
     for name, value in event.secrets.items():
         held = slots.get(name)
-        mark = digest(name, value, held.current.digest if held else None)
+        mark = digest(name, value)
         slot = hold(held, Secret(digest=mark, order=event.order, source=source))
         changed = held is None or held.current.digest != slot.current.digest
         merged = merged or (changed and known.in_force(slot.current))

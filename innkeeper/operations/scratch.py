@@ -203,4 +203,4 @@ class Scratch:
             value = open_secret(self._desk.ring, key, name, sealed)
         except (MissingKey, Damaged, msgspec.DecodeError) as error:
             return f"cannot be opened: {error}"
-        return self._desk.digests.of(key)(name, value, None)
+        return self._desk.digests.of(key)(name, value)

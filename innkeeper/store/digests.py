@@ -41,7 +41,7 @@ class Digests:
         StoreUnavailable.
         """
 
-        def digest(name: str, value: Any, _: str | None = None) -> str:
+        def digest(name: str, value: Any) -> str:
             text = json.dumps(value, sort_keys=True, ensure_ascii=True)
             message = f"{instance}\n{name}\n{text}".encode()
             return hmac.digest(self._current(), message, "sha256").hex()[:32]

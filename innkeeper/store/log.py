@@ -152,10 +152,6 @@ class Log:
         ]
         return Batch(cursor.decode(), entries)
 
-    def browse(self, partition: int, *, before: str = "+", limit: int = 200) -> list[Entry]:
-        """Entries without their encrypted parts, newest first, from a stream id on."""
-        return self.slices({partition: before}, limit=limit)[0]
-
     def slices(
         self, starts: Mapping[int, str], *, limit: int, oldest_first: bool = False
     ) -> list[list[Entry]]:
@@ -218,15 +214,6 @@ class Log:
         keys = keys_of(partition_in(delivery))
         answer = self._store.command("HGET", keys.outcomes, raw_id(delivery))
         return (answer or b"").decode()
-
-    def counts(self) -> dict[str, int]:
-        """accepted, duplicate, applied, dead, trimmed: entries; bytes: of the log. Of all."""
-        answers = self._store.batch([("HGETALL", keys_of(p).counts) for p in PARTITIONS])
-        totals = dict.fromkeys(("accepted", "duplicate", "applied", "dead", "trimmed", "bytes"), 0)
-        for answer in answers:
-            for name, value in answer.items():
-                totals[name.decode()] = totals.get(name.decode(), 0) + int(value)
-        return totals
 
     def held_bytes(self) -> list[int]:
         """How many bytes of entries each partition holds."""

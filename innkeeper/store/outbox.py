@@ -232,10 +232,6 @@ class Outbox:
                 found[kind] = LaneState(length, due_at, blocked.decode() if blocked else None)
         return found
 
-    def waiting(self) -> int:
-        """How many pieces of work are unfinished or dead."""
-        return sum(self._store.batch([("ZCARD", keys_of(p).pins) for p in PARTITIONS]))
-
     def _settle(
         self,
         taken: Taken,

@@ -130,10 +130,6 @@ class Register:
                 if len(found) < _PIECE:
                     break
 
-    def count(self) -> int:
-        """How many instances there are, removed ones too."""
-        return sum(self._store.batch([("ZCARD", keys_of(p).by_id) for p in PARTITIONS]))
-
     def with_policy(self) -> list[InstanceKey]:
         """The instances whose signing policy was learned."""
         calls = [("ZRANGE", keys_of(p).with_policy, 0, -1) for p in PARTITIONS]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from innkeeper.store.connection import Command, Store, script
+from innkeeper.store.connection import Command, script
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import BELLS_OF_OUTBOX
 from innkeeper.store.partitions import PARTITIONS
@@ -95,11 +95,6 @@ def read_standing(answers: Sequence[Any]) -> Standing:
         stopped={p: why for p, one in enumerate(found) if (why := _why_stopped(one.trouble))},
         heard=heard,
     )
-
-
-def standing_of(store: Store) -> Standing:
-    """How the store stands. Raises StoreError, StoreUnavailable."""
-    return read_standing(store.batch(standing_commands()))
 
 
 def _command(partition: int) -> Command:

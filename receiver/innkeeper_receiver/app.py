@@ -183,7 +183,7 @@ class Receiver:
         tokens = [hmac.compare_digest(stated, token.encode()) for token in config.api_tokens]
         if not allowed and not any(tokens):
             return answers.problem(401, headers={"www-authenticate": "Bearer"})
-        self._figures.store_ready.set(self.watch.ready)
+        self._figures.store_ready.set(self.watch.usable)
         if self._spooling is not None:
             most = config.receiver.spool_bytes
             self._figures.show_spool(self._spooling.state, most_bytes=most)

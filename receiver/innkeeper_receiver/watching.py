@@ -59,11 +59,6 @@ class StoreWatch:
         self.refused: str | None = None
         self.adopting: frozenset[InstanceKey] = frozenset()
 
-    @property
-    def ready(self) -> bool:
-        """Whether the store takes deliveries."""
-        return self.usable
-
     async def first_look(self) -> None:
         """Look once before anything is served; a store that is away or slow is left to `run`."""
         with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from innkeeper_console.cli.commands import app
 from tests.conftest import KEY
 from tests.console.conftest import Cli
 from tests.inn import Inn, brings_secrets, states
+from tests.standing import standing_of
 
 OLD = base64.b64encode(KEY).decode()
 NEW = base64.b64encode(b"n" * 32).decode()
@@ -121,7 +122,7 @@ def test_forget_asks(cli: Cli, inn: Inn):
     """Where there is no terminal it wants `--yes`, and nothing is done without."""
     inn.states()
     ended = cli("forget", "xurrent/notes/acme")
-    assert (ended.code, inn.desk.register.count()) == (2, 1)
+    assert (ended.code, standing_of(inn.desk.store).instances) == (2, 1)
     assert "give --yes" in ended.err
 
 

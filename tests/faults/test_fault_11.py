@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 from innkeeper.lifecycle.events import DeliveryId, Event, InstanceKey
+from innkeeper.lifecycle.facts import Digest
 from innkeeper.operations.changing import wish
 from innkeeper.operations.desk import Desk
 from innkeeper.store.outbox import LaneKind
@@ -170,15 +171,15 @@ def _keeps_every_secret(desk: Desk, load: Load) -> None:
             secret: (slot.current.digest, slot.previous and slot.previous.digest)
             for secret, slot in line.instance.secrets.items()
         }
-        assert held == _digests(model, desk.digests.of(key), held), name
+        assert held == _digests(model, desk.digests.of(key)), name
 
 
-def _digests(model: Model, digest: Callable[..., str], held: dict[str, Any]) -> dict[str, Any]:
+def _digests(model: Model, digest: Digest) -> dict[str, Any]:
     found = {}
     for name, values in model.secrets.items():
-        before, known = model.previous(name), held.get(name, (None, None))
+        before = model.previous(name)
         found[name] = (
-            digest(name, values[-1][1], known[0]),
-            None if before is None else digest(name, before, known[1]),
+            digest(name, values[-1][1]),
+            None if before is None else digest(name, before),
         )
     return found

@@ -80,7 +80,7 @@ def signing(name: str) -> SigningPolicy:
     return SigningPolicy(algorithm="RS256", public_key=f"-{name}-", fingerprint=name)
 
 
-def digest(name: str, value: Any, held: str | None) -> str:
+def digest(name: str, value: Any) -> str:
     """Equal for equal values of a name; without a key ring, since the domain knows none."""
     return hashlib.sha256(json.dumps([name, value], sort_keys=True).encode()).hexdigest()[:12]
 

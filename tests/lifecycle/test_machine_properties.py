@@ -43,7 +43,7 @@ def last(events: list[Event] | tuple[Event, ...]) -> Instance:
 
 def digests(values: dict[str, object]) -> dict[str, str]:
     """Values as the machine knows them."""
-    return {name: digest(name, value, None) for name, value in values.items()}
+    return {name: digest(name, value) for name, value in values.items()}
 
 
 def summary(instance: Instance) -> tuple[object, ...]:
@@ -120,9 +120,9 @@ def test_no_secret_is_ever_lost(history):
         assert set(slots) == set(model.secrets)
         for name, slot in slots.items():
             before = model.previous(name)
-            assert slot.current.digest == digest(name, model.secrets[name][-1][1], None)
+            assert slot.current.digest == digest(name, model.secrets[name][-1][1])
             held = slot.previous.digest if slot.previous else None
-            assert held == (digest(name, before, None) if before else None)
+            assert held == (digest(name, before) if before else None)
 
 
 @FEW

@@ -79,7 +79,7 @@ def test_the_secrets_of_a_proven_doubt_do_not_wait(doubt):
     told = waiting(replace(DOUBTS[doubt], secrets={"token": "t"}))
     folded = arrive(after(states(5)), told)
     assert folded.instance
-    assert folded.instance.secrets["token"].current.digest == digest("token", "t", None)
+    assert folded.instance.secrets["token"].current.digest == digest("token", "t")
     assert names(folded) == ["secrets_updated"]
     assert folded.confirm
 
@@ -287,7 +287,7 @@ def test_reads_among_deliveries_keep_every_secret():
         assert known
         slot = known.secrets["token"]
         assert known.in_force(slot.current)
-        assert slot.current.digest == digest("token", "t", None)
+        assert slot.current.digest == digest("token", "t")
 
 
 FLAGS = st.sampled_from([OPERATES, SUSPENDED, DISABLED])
@@ -340,7 +340,7 @@ def test_a_hints_secrets_are_the_reads_to_bring():
     found = read(told.instance, states(None, OPERATES, None, secrets={"settings.key": "true"}))
     known = arrive(told.instance, found).instance
     assert known is not None
-    assert known.secrets["settings.key"].current.digest == digest("settings.key", "true", None)
+    assert known.secrets["settings.key"].current.digest == digest("settings.key", "true")
 
 
 def test_a_read_that_finds_one_gone_says_nothing_of_the_next_ones_secrets():

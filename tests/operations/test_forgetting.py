@@ -32,6 +32,7 @@ from innkeeper.store.passes import Drift, PassState
 from innkeeper_workers import apply
 from innkeeper_workers.folding import Folding
 from tests.inn import Inn, app_event, brings_secrets, key_of, rebilly, signed, states
+from tests.standing import newest, open_work, standing_of
 from tests.store.making import begin, contents, finish, new_work
 
 GONE, STAYS = "leaving-customer", "staying-customer"
@@ -122,7 +123,7 @@ def states_by_a_stranger(account: str):
 
 def balanced(inn: Inn) -> bool:
     """Whether what was accepted is still there, or counted as forgotten; bytes included."""
-    counts, store = inn.desk.log.counts(), inn.desk.store
+    counts, store = standing_of(inn.desk.store).counts, inn.desk.store
     entries = size = 0
     for partition in PARTITIONS:
         keys = keys_of(partition)
@@ -153,12 +154,12 @@ def test_nothing_is_left(inn: Inn):
         n: v for n, v in before.items() if n not in shared
     }
     for account, kept in ((GONE, 0), (other, 5)):
-        assert inn.desk.log.counts()["forgotten"] == 6
+        assert standing_of(inn.desk.store).counts["forgotten"] == 6
         letters = inn.desk.dead_letters.newest(100)
         assert sum(account in letter.instance for letter in letters) == bool(kept)
-        entries = inn.desk.log.browse(partition_of(KEY), limit=100)
+        entries = newest(inn.desk.log, partition_of(KEY), limit=100)
         assert sum(entry.instance == key_of(account) for entry in entries) == kept
-    assert inn.desk.outbox.waiting() == 1
+    assert open_work(inn.desk.store) == 1
     assert len(inn.desk.rejected.all(now=0.0)) == 1
     assert balanced(inn)
 
@@ -236,7 +237,7 @@ def test_nothing_is_purged_before_it_is_applied(inn: Inn, monkeypatch: pytest.Mo
     with pytest.raises(NotYetForgotten):
         forget(inn.desk, KEY)
     assert known(inn.desk, KEY) == Known(status=Status.ENABLED)
-    assert len(inn.desk.log.browse(partition_of(KEY))) == 2
+    assert len(newest(inn.desk.log, partition_of(KEY))) == 2
     inn.apply()
     assert known(inn.desk, KEY) == Known(status=None)
     monkeypatch.undo()
@@ -250,12 +251,12 @@ def test_what_apply_cannot_delete_is_not_purged(inn: Inn, monkeypatch: pytest.Mo
     inn.states(GONE)
     partition = partition_of(KEY)
     inn.desk.store.command("RPUSH", keys_of(partition).transitions + str(KEY), "damaged")
-    kept = len(inn.desk.log.browse(partition))
+    kept = len(newest(inn.desk.log, partition))
     monkeypatch.setattr(apply, "_TRY_AGAIN_SECONDS", 0.0)
     with applied_by(inn), pytest.raises(CannotForget):
         forget(inn.desk, KEY)
     assert inn.desk.register.line(KEY) is not None
-    assert len(inn.desk.log.browse(partition)) == kept + 1
+    assert len(newest(inn.desk.log, partition)) == kept + 1
 
 
 def test_work_given_up_at_the_last_moment_leaves_no_letter(inn: Inn):
@@ -272,7 +273,7 @@ def test_work_given_up_at_the_last_moment_leaves_no_letter(inn: Inn):
     folding.finish()
     assert folding.commit.run(inn.desk.store, batch.entries[-1].stream_id)
     assert inn.desk.dead_letters.newest(10) == []
-    assert inn.desk.outbox.waiting() == 0
+    assert open_work(inn.desk.store) == 0
 
 
 def test_a_purge_that_broke_off_goes_on(inn: Inn):
@@ -315,13 +316,13 @@ def test_of_very_much_work_nothing_is_left(inn: Inn):
     """What is too much for one script is deleted afterwards, so that nothing is pinned for ever."""
     inn.states(GONE)
     partition = partition_of(KEY)
-    commit, entry = begin(inn.desk.store, partition), inn.desk.log.browse(partition)[0]
+    commit, entry = begin(inn.desk.store, partition), newest(inn.desk.log, partition)[0]
     for number in range(MOST_WORKS + 199):
         commit.work(new_work(f"w{number}", key=KEY, entry=entry.stream_id))
     finish(inn.desk.store, commit)
-    assert inn.desk.outbox.waiting() == MOST_WORKS + 200
+    assert open_work(inn.desk.store) == MOST_WORKS + 200
     assert forget_it(inn).works == 200
-    assert inn.desk.outbox.waiting() == 0
+    assert open_work(inn.desk.store) == 0
     assert traces(inn.desk.store, GONE) == {}
 
 

@@ -12,6 +12,7 @@ from innkeeper.operations.deliveries import Question, export_deliveries
 from innkeeper.operations.into_log import append_lines, file_digest, rehearse_lines
 from tests.inn import Inn, brings_secrets, key_of, rebilly, states
 from tests.operations import acme
+from tests.standing import standing_of
 
 
 def exported(inn: Inn) -> io.BytesIO:
@@ -82,8 +83,8 @@ def test_a_rehearsal_tells_what_would_change_and_changes_nothing(
     names = ("secrets_updated", "installed", "enabled", "suspended")
     assert notes.transitions == names
     assert notes.secrets == ("application.client_id", "application.client_secret")
-    assert inn.desk.register.count() == 0
-    assert inn.desk.log.counts()["accepted"] == 0
+    assert standing_of(inn.desk.store).instances == 0
+    assert standing_of(inn.desk.store).counts["accepted"] == 0
     file.seek(0)
     append_lines(inn.desk, read_lines(file), file_digest(file))
     inn.apply()

@@ -21,6 +21,7 @@ from tests.inn import (
     signed,
 )
 from tests.keys import policy_for
+from tests.standing import standing_of
 
 
 def test_a_wrong_audience_of_ours_is_mended(inn: Inn, make_desk: MakeDesk) -> None:
@@ -90,7 +91,7 @@ def test_a_credential_is_compared_with_todays(inn: Inn, make_desk: MakeDesk) -> 
     results = retry(later.desk, find_all(later.desk))
     assert [one.status for one in results] == ["accepted", "rejected"]
     later.apply()
-    assert later.desk.register.count() == 1
+    assert standing_of(later.desk.store).instances == 1
     assert len(find_all(later.desk)) == 1
 
 
@@ -103,5 +104,5 @@ def test_what_nobody_proves_stays_refused(inn: Inn) -> None:
     inn.refuse(signed(mine, account="acme", owner="acme", query="account=acme"))
     results = retry(inn.desk, find_all(inn.desk))
     assert [one.reason for one in results] == ["bad_signature", "not_entitled"]
-    assert inn.desk.log.counts()["accepted"] == 1
+    assert standing_of(inn.desk.store).counts["accepted"] == 1
     assert find_rejected(inn.desk, "nonsense") is None

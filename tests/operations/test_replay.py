@@ -14,6 +14,7 @@ from innkeeper.store.entry import Entry
 from tests.conftest import MakeDesk
 from tests.inn import Inn, app_event, brings_secrets, config_of, key_of, signed, states
 from tests.operations import acme
+from tests.standing import standing_of
 
 
 def entry_of(inn: Inn, delivery: DeliveryId) -> Entry:
@@ -101,4 +102,4 @@ def test_cannot_replay_what_no_app_is_configured_for(inn: Inn, make_desk: MakeDe
     bare = Inn(make_desk(config_of(inn.desk.config.data, apps=(), follow_ups=())))
     with pytest.raises(CannotReplay, match="no app notes of xurrent is configured"):
         replay_delivery(bare.desk, entry_of(bare, delivery))
-    assert bare.desk.log.counts()["accepted"] == 1
+    assert standing_of(bare.desk.store).counts["accepted"] == 1

@@ -28,6 +28,7 @@ from innkeeper_workers.folding import Folding
 from tests.conftest import MakeDesk
 from tests.inn import Inn, brings_secrets, config_of, key_of, rebilly, states
 from tests.processes import line_of, python
+from tests.standing import newest, standing_of
 from tests.store.making import new_entry
 
 OLD, LOST = b"o" * 32, b"l" * 32
@@ -98,7 +99,7 @@ def open_everything(desk: Desk) -> int:
     """Open all that is stored sealed; how many entries that were. Raises MissingKey, Damaged."""
     opened = 0
     for partition in PARTITIONS:
-        for entry in desk.log.browse(partition, limit=10_000):
+        for entry in newest(desk.log, partition, limit=10_000):
             whole = desk.log.at(partition, entry.stream_id)
             assert whole is not None
             whole.event(desk.ring)
@@ -109,7 +110,7 @@ def open_everything(desk: Desk) -> int:
             assert line is not None
             assert set(desk.register.secrets(line.instance)) == set(line.instance.secrets)
     desk.rejected.all(now=time.time())
-    desk.digests.of(key_of())("token", "value", None)
+    desk.digests.of(key_of())("token", "value")
     return opened
 
 
@@ -195,7 +196,7 @@ def test_beside_live_traffic(make_inn: MakeInn, path: Path):
     assert rotated.kept is None
     assert traffic.posted > 100
     assert only_the_new(make_inn, path) == traffic.posted + 40
-    counts = inn.desk.log.counts()
+    counts = standing_of(inn.desk.store).counts
     assert (counts["applied"], counts["dead"]) == (traffic.posted + 40, 0)
     assert inn.desk.troubles.all() == {}
 

@@ -30,6 +30,7 @@ from tests.deliveries import (
 from tests.keys import key_for, policy_for
 from tests.receiver.conftest import Start
 from tests.receiver.running import Answer, Running, answer_on, head
+from tests.standing import standing_of
 from tests.tokens import sign
 
 PROBLEM = "application/problem+json"
@@ -280,7 +281,7 @@ def test_a_body_in_chunks_is_counted_while_it_comes(narrow: Running, desk: Desk)
         for _ in range(5):
             connection.sendall(b"400\r\n" + b" " * 1024 + b"\r\n")
         assert problem(answer_on(connection)) == (413, PROBLEM, 413)
-    assert desk.log.counts()["accepted"] == 0
+    assert standing_of(desk.store).counts["accepted"] == 0
 
 
 def test_a_body_in_chunks_is_put_together(narrow: Running):
@@ -311,7 +312,7 @@ def test_a_body_that_breaks_off_is_not_stored(receiver: Running, desk: Desk):
     with receiver.connected() as connection:
         connection.sendall(head(PATH, f"Content-Length: {len(body) + 1}") + body)
     assert receiver.ask("GET", "/health/live").status == 200
-    assert desk.log.counts()["accepted"] == 0
+    assert standing_of(desk.store).counts["accepted"] == 0
 
 
 def test_only_the_announced_bytes_count(receiver: Running):

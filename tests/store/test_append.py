@@ -23,6 +23,7 @@ from innkeeper.store.log import (
     prepare,
     read_appended,
 )
+from tests.standing import standing_of
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -146,7 +147,7 @@ def test_what_is_counted(store: Store, ring: KeyRing):
     sealed = [*store.command("HVALS", KEYS.events), *store.command("HVALS", KEYS.bodies)]
     readable = [part for _, fields in found for pair in fields.items() for part in pair]
     assert counts["bytes"] == sum(map(len, [*readable, *sealed]))
-    totals = Log(store, ring).counts()
+    totals = standing_of(store).counts
     assert counts == {name: totals[name] for name in counts}
     assert (totals["applied"], totals["dead"], totals["trimmed"]) == (0, 0, 0)
 

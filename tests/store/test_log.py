@@ -13,6 +13,7 @@ from innkeeper.store.connection import Store
 from innkeeper.store.entry import Captured, EntrySource, NewEntry, new_delivery_id, raw_id
 from innkeeper.store.keys import TRIMMED, keys_of
 from innkeeper.store.log import MAX_APPEND_DELIVERIES, MAX_READ_BYTES, MAX_READ_ENTRIES, Log
+from tests.standing import newest, standing_of
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -144,12 +145,12 @@ def test_bodies_do_not_count_for_reads(store: Store, log: Log, ring: KeyRing):
 def test_browse_goes_backwards(store: Store, log: Log, ring: KeyRing):
     """Entries are shown newest first, page after page, without what is encrypted."""
     entries = _fill(store, ring, 7)
-    first = log.browse(PARTITION, limit=4)
+    first = newest(log, PARTITION, limit=4)
     assert _ids(entries[:2:-1]) == [entry.delivery for entry in first]
-    rest = log.browse(PARTITION, before=f"({first[-1].stream_id}", limit=4)
+    rest = newest(log, PARTITION, before=f"({first[-1].stream_id}", limit=4)
     assert _ids(entries[2::-1]) == [entry.delivery for entry in rest]
     assert [entry.sealed for entry in first + rest] == [b""] * 7
-    assert log.browse(PARTITION, before=f"({rest[-1].stream_id}") == []
+    assert newest(log, PARTITION, before=f"({rest[-1].stream_id}") == []
 
 
 def test_slices_of_several_partitions(store: Store, log: Log, ring: KeyRing):
@@ -174,7 +175,7 @@ def test_outcomes_are_shown(store: Store, log: Log, ring: KeyRing):
     commit = begin(store)
     commit.outcome(done.delivery, "applied")
     finish(store, commit)
-    assert [entry.outcome for entry in log.browse(PARTITION)] == ["", "applied"]
+    assert [entry.outcome for entry in newest(log, PARTITION)] == ["", "applied"]
     found = log.find(done.delivery)
     assert found is not None
     assert (
@@ -306,7 +307,7 @@ def test_held_bytes(store: Store, log: Log, ring: KeyRing):
     _fill(store, ring, 3)
     held = log.held_bytes()
     assert len(held) == 64
-    assert log.counts()["bytes"] == held[PARTITION] == sum(held) > 0
+    assert standing_of(store).counts["bytes"] == held[PARTITION] == sum(held) > 0
 
 
 def _fold_all(store: Store, log: Log) -> list[str]:
@@ -349,17 +350,17 @@ def test_trim_by_age(store: Store, log: Log, ring: KeyRing):
     assert _trim(store, before_millis=_millis(places[4])) == 4
     assert len(logged(store)) == 6
     assert log.at(PARTITION, places[4]) is not None
-    assert log.counts()["trimmed"] == 4
+    assert standing_of(store).counts["trimmed"] == 4
 
 
 def test_trim_by_bytes(store: Store, log: Log, ring: KeyRing):
     """Over the bytes allowed the oldest go, however young, until the rest fits."""
     _fill(store, ring, 20)
     _fold_all(store, log)
-    held = log.counts()["bytes"]
+    held = standing_of(store).counts["bytes"]
     gone = _trim(store, most_bytes=held // 2)
     assert 10 <= gone <= 11
-    assert log.counts()["bytes"] <= held // 2
+    assert standing_of(store).counts["bytes"] <= held // 2
     assert 20 - gone == len(logged(store))
 
 
@@ -368,7 +369,7 @@ def test_bytes_are_counted_exactly(store: Store, log: Log, ring: KeyRing):
     _fill(store, ring, 250)
     _fold_all(store, log)
     assert _trim(store, most_bytes=0) == 250
-    assert (log.counts()["bytes"], log.counts()["trimmed"]) == (0, 250)
+    assert (standing_of(store).counts["bytes"], standing_of(store).counts["trimmed"]) == (0, 250)
     assert logged(store) == []
 
 
@@ -415,7 +416,7 @@ def test_never_past_a_pin(store: Store, log: Log, ring: KeyRing):
 def test_outcomes_go_with_their_entries(store: Store, log: Log, ring: KeyRing):
     """A trimmed entry's outcome is no longer kept, the others' are, and nothing finds it."""
     places = _spaced(store, ring, 4)
-    deliveries = [entry.delivery for entry in reversed(log.browse(PARTITION))]
+    deliveries = [entry.delivery for entry in reversed(newest(log, PARTITION))]
     _trim(store, before_millis=_millis(places[2]))
     assert [log.outcome(one) for one in deliveries] == ["", "", "applied", "applied"]
     assert log.find(deliveries[0]) is None

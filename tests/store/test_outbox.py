@@ -15,6 +15,7 @@ from innkeeper.store.dead_letters import DeadLetter, DeadLetters, Subject
 from innkeeper.store.keys import keys_of
 from innkeeper.store.log import Log
 from innkeeper.store.outbox import KEEP_SECONDS, LEASE_SECONDS, Lane, LaneKind, Outbox, Taken, Work
+from tests.standing import open_work
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -80,10 +81,10 @@ def _dead(store: Store) -> list[DeadLetter]:
 # Order
 
 
-def test_nothing_to_do(outbox: Outbox):
+def test_nothing_to_do(store: Store, outbox: Outbox):
     """An empty outbox hands out nothing."""
     assert outbox.take(PARTITION, "perform") is None
-    assert outbox.waiting() == 0
+    assert open_work(store) == 0
 
 
 def test_a_lane_keeps_its_order(store: Store, outbox: Outbox):
@@ -95,7 +96,7 @@ def test_a_lane_keeps_its_order(store: Store, outbox: Outbox):
     assert outbox.take(PARTITION, "perform") is None
     assert outbox.done(first)
     assert _names(outbox) == ["w2", "w3"]
-    assert outbox.waiting() == 0
+    assert open_work(store) == 0
 
 
 def test_lanes_do_not_wait_for_each_other(store: Store, outbox: Outbox):
@@ -295,7 +296,7 @@ def test_a_dead_one_lets_the_lane_go_on(store: Store, outbox: Outbox):
     """With "continue" the next comes at once; the dead one is still kept from trimming."""
     _bury(store, outbox, block=False)
     assert _names(outbox) == ["w2"]
-    assert outbox.waiting() == 1
+    assert open_work(store) == 1
 
 
 def test_a_dead_one_blocks_its_lane(store: Store, outbox: Outbox):
@@ -318,7 +319,7 @@ def test_requeued_where_the_lane_went_on(store: Store, outbox: Outbox):
     assert again.state.first_at is not None
     assert outbox.done(again)
     assert _dead(store) == []
-    assert outbox.waiting() == 0
+    assert open_work(store) == 0
 
 
 def test_requeued_into_an_empty_lane(store: Store, outbox: Outbox):
@@ -343,7 +344,7 @@ def test_dropped(store: Store, outbox: Outbox, block: bool):
     assert outbox.revive(letter, requeue=False)
     assert _names(outbox) == ["w2"]
     assert outbox.states(KEY, ["w1"])["w1"].state == "dropped"
-    assert outbox.waiting() == 0
+    assert open_work(store) == 0
     assert 0 < store.command("TTL", KEYS.work + "w1") <= KEEP_SECONDS
 
 

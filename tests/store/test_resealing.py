@@ -20,6 +20,7 @@ from innkeeper.store.register import Register, seal_secret, secret_field
 from innkeeper.store.rejected import Refusal, Rejected, keep_command
 from innkeeper.store.resealing import Resealing
 from innkeeper.store.tokens import Tokens
+from tests.standing import newest, standing_of
 from tests.store.making import (
     NOW,
     append_all,
@@ -69,15 +70,15 @@ def fill(store: Store, ring: KeyRing) -> None:
     Tokens(store, ring).put("app:1", "canary-token", lives_seconds=600)
     assert Tokens(store, ring).lease("app:1", 600)
     assert Tokens(store, ring).attempts("app:1", per_seconds=600, at_most=5) == 1
-    Digests(store, ring).of(key_in())("token", "value", None)
+    Digests(store, ring).of(key_in())("token", "value")
 
 
 def opened(store: Store, ring: KeyRing) -> list[Any]:
     """Everything that is kept, in clear."""
     log, register = Log(store, ring), Register(store, ring)
-    found: list[Any] = [Digests(store, ring).of(key_in())("token", "value", None)]
+    found: list[Any] = [Digests(store, ring).of(key_in())("token", "value")]
     for partition in (0, 7, 63):
-        entries = log.browse(partition)
+        entries = newest(log, partition)
         for entry in entries:
             whole = log.at(partition, entry.stream_id)
             assert whole is not None
@@ -95,7 +96,7 @@ def test_everything_is_sealed_anew(store: Store):
     else in the store has changed; a token goes, its lease and its attempts stay."""
     fill(store, BEFORE)
     expected, names = opened(store, BEFORE), set(contents(store))
-    counts = Log(store, BEFORE).counts()
+    counts = standing_of(store).counts
     resealing = pass_over(store)
     assert dict(resealing.resealed) == {
         "digest_key": 1, "tokens": 1, "events": 3, "bodies": 3, "secrets": 6, "refused": 3,
@@ -104,7 +105,7 @@ def test_everything_is_sealed_anew(store: Store):
     assert opened(store, AFTER) == expected
     assert names - set(contents(store)) == {b"ik:token:app:1"}
     assert set(contents(store)) < names
-    assert Log(store, AFTER).counts() == counts
+    assert standing_of(store).counts == counts
     kept = contents(store)
     assert pass_over(store).found == 0
     assert contents(store) == kept
@@ -193,4 +194,4 @@ def test_large_bodies_go_one_by_one(store: Store):
         append_all(store, BEFORE, [new_entry(captured=Captured(body=body))])
     assert pass_over(store).resealed["bodies"] == len(bodies)
     log = Log(store, AFTER)
-    assert [log.captured(entry).body for entry in log.browse(7)] == bodies[::-1]
+    assert [log.captured(entry).body for entry in newest(log, 7)] == bodies[::-1]

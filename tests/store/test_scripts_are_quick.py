@@ -28,9 +28,9 @@ from innkeeper.store.log import MAX_APPEND_DELIVERIES, MAX_READ_ENTRIES, Log
 from innkeeper.store.outbox import LaneKind, Outbox, Work, WorkKind
 from innkeeper.store.rejected import Refusal, Rejected, keep_command
 from innkeeper.store.resealing import Resealing
-from innkeeper.store.standing import standing_of
 from innkeeper.store.stored_entries import slices, tally
 from innkeeper.store.stored_lines import indexed, lines
+from tests.standing import newest, standing_of
 from tests.store.making import (
     NOW,
     PARTITION,
@@ -200,7 +200,7 @@ def _rotate_and_forget(full: Full) -> None:
         commit.forget(key, Status.ENABLED, Remains(ids, [f"{PARTITION}-{id_}" for id_ in ids]))
         finish(store, commit)
         erasing = Erasing(store, log, Digests(store, full.ring), key)
-        assert erasing._purge(log.browse(PARTITION, limit=100), SOURCE.at) == 100
+        assert erasing._purge(newest(log, PARTITION, limit=100), SOURCE.at) == 100
 
 
 def _run_all(full: Full) -> None:
@@ -211,7 +211,7 @@ def _run_all(full: Full) -> None:
         entries = log.read(PARTITION).entries
         assert len(entries) == MAX_READ_ENTRIES
         _commit(full, entries)
-        assert len(log.browse(PARTITION)) == 200
+        assert len(newest(log, PARTITION)) == 200
         outbox.probe()
     for number in range(3 * RUNS):
         taken = outbox.take(PARTITION, "perform")

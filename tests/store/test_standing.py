@@ -14,8 +14,8 @@ from innkeeper.store.entry import Captured
 from innkeeper.store.keys import keys_of
 from innkeeper.store.outbox import LaneKind, Outbox
 from innkeeper.store.rejected import Refusal, Rejected, keep_command
-from innkeeper.store.standing import standing_of
 from innkeeper.store.trouble import Trouble, Troubles
+from tests.standing import standing_of
 from tests.store.making import (
     NOW,
     PARTITION,

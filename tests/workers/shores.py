@@ -22,6 +22,7 @@ from innkeeper_workers.performing import Performing
 from tests.deliveries import rebilly_app, xurrent_app
 from tests.platforms.apis import said
 from tests.sites import Reply, Site, reply, site
+from tests.standing import newest
 from tests.workers.conftest import Inn
 
 Document = dict[str, Any]
@@ -211,7 +212,7 @@ class Reader(Inn):
     def applied_outcomes(self, app: App, account: str) -> list[str]:
         """What became of each entry about an instance."""
         key = InstanceKey(app.platform, app.name, account)
-        batch = self.desk.log.browse(partition_of(key))
+        batch = newest(self.desk.log, partition_of(key))
         return [entry.outcome for entry in reversed(batch) if entry.instance == key]
 
 

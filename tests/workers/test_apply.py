@@ -23,6 +23,7 @@ from tests.lifecycle.telling import (
     signing,
     states,
 )
+from tests.standing import open_work, standing_of
 from tests.workers.conftest import PARTITION, Inn, MakeInn, follow_up
 
 PSEUDO = InstanceKey.pseudo("market", "tides")
@@ -49,7 +50,7 @@ def test_nothing_waits_afterwards(inn: Inn):
     """The cursor stands at the end; another look finds nothing, and all is counted."""
     inn.tell(states(1), states(2, SUSPENDED))
     assert inn.apply() == 0
-    counts = inn.desk.log.counts()
+    counts = standing_of(inn.desk.store).counts
     assert (counts["accepted"], counts["applied"], counts["dead"]) == (2, 2, 0)
 
 
@@ -83,7 +84,7 @@ def test_what_is_unsupported_leaves_no_instance(inn: Inn):
     """A hint alone brings nothing into being."""
     inn.tell(states(1, hint=True, creates=False))
     assert inn.desk.register.line(KEY) is None
-    assert inn.desk.register.count() == 0
+    assert standing_of(inn.desk.store).instances == 0
 
 
 @pytest.mark.parametrize("mark", [one for one in Mark if one is not Mark.UNDECODABLE])
@@ -93,8 +94,8 @@ def test_marked_entries_are_kept_and_not_applied(inn: Inn, mark: Mark):
     inn.apply()
     assert inn.desk.log.outcome(delivery) == mark
     assert inn.desk.register.line(KEY) is None
-    assert inn.desk.outbox.waiting() == 0
-    assert inn.desk.log.counts()["applied"] == 1
+    assert open_work(inn.desk.store) == 0
+    assert standing_of(inn.desk.store).counts["applied"] == 1
 
 
 def test_what_cannot_be_understood_becomes_a_dead_letter(inn: Inn):
@@ -108,7 +109,7 @@ def test_what_cannot_be_understood_becomes_a_dead_letter(inn: Inn):
     assert (letter.subject, letter.delivery, letter.instance) == ("entry", delivery, str(PSEUDO))
     assert "payload is no object" in letter.error
     assert [inn.desk.log.outcome(one) for one in (delivery, after)] == ["dead", "applied"]
-    assert inn.desk.log.counts()["dead"] == 1
+    assert standing_of(inn.desk.store).counts["dead"] == 1
 
 
 def test_notes_stand_in_the_outcome(inn: Inn):
@@ -197,7 +198,7 @@ def test_only_follow_ups_that_want_it_are_set_off(make_inn: MakeInn):
     inn.tell(states(1), states(2, SUSPENDED))
     assert [work.work.name for work in inn.works()] == ["any", "ours", "ours"]
     assert {work.work.lane for work in inn.works()} == {LaneKind.LIFECYCLE}
-    assert inn.desk.outbox.waiting() == 3
+    assert open_work(inn.desk.store) == 3
 
 
 def test_ids_of_work_are_derived(inn: Inn):
@@ -220,7 +221,7 @@ def test_a_fold_repeated_asks_for_the_same_work(inn: Inn):
     )
     assert inn.apply() == 1
     assert inn.works() == before
-    assert inn.desk.outbox.waiting() == 2
+    assert open_work(inn.desk.store) == 2
     assert inn.names() == ["installed", "enabled", "suspended"]
 
 

@@ -16,6 +16,7 @@ from innkeeper.store.trouble import Trouble
 from innkeeper_workers.apply import TRIES, Applying
 from tests.conftest import KEY as RING_KEY
 from tests.lifecycle.telling import KEY, OPERATES, SUSPENDED, brings, states
+from tests.standing import standing_of
 from tests.workers.conftest import PARTITION, Inn, MakeInn, follow_up
 
 POISON = Event(type="nothing.known", kind=EventKind.OTHER)
@@ -58,7 +59,7 @@ def test_a_poisoned_entry_is_put_aside(inn: Inn):
     assert outcomes(inn, deliveries) == ["applied", "dead", "applied"]
     assert trouble_of(inn.desk) is None
     assert inn.names() == ["installed", "enabled", "suspended"]
-    counts = inn.desk.log.counts()
+    counts = standing_of(inn.desk.store).counts
     assert (counts["accepted"], counts["applied"], counts["dead"]) == (3, 2, 1)
 
 

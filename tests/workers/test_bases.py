@@ -14,6 +14,7 @@ from innkeeper.store.bases import Base
 from innkeeper.store.entry import raw_id
 from innkeeper_workers.retention import Retention
 from tests.lifecycle.telling import KEY, SUSPENDED, states
+from tests.standing import standing_of
 from tests.workers.conftest import PARTITION, Inn, MakeInn
 from tests.workers.rebuilding import KEYS, NAME, bases, differing, hold, settle, trim_some
 
@@ -133,7 +134,7 @@ def test_a_slice_that_is_no_longer_the_first_is_left_alone(strict: Inn):
     assert strict.desk.bases.drop(PARTITION, one, {}) == 2
     strict.tell(states(3))
     assert strict.desk.bases.drop(PARTITION, other, {}) == 0
-    assert strict.desk.log.counts()["trimmed"] == 2
+    assert standing_of(strict.desk.store).counts["trimmed"] == 2
 
 
 def test_a_slice_read_before_they_were_forgotten_leaves_no_base(strict: Inn):

@@ -14,6 +14,7 @@ from innkeeper.store.erasing import Erasing
 from innkeeper.store.outbox import LaneKind
 from innkeeper.store.partitions import partition_of
 from tests.lifecycle.telling import order
+from tests.standing import newest
 from tests.workers.conftest import MakeInn, follow_up
 from tests.workers.shores import (
     Reader,
@@ -90,7 +91,7 @@ def test_a_webhook_overtakes_a_slow_read(make: MakeReader, shore: Shore) -> None
     assert reader.confirm(1) == 1
     assert reader.status(app, "acme") == "disabled"
     key = InstanceKey("xurrent", app.name, "acme")
-    assert reader.desk.log.browse(partition_of(key))[0].outcome == "overtaken"
+    assert newest(reader.desk.log, partition_of(key))[0].outcome == "overtaken"
     for _ in range(3):
         reader.hurry(LaneKind.PLATFORM, key)
         reader.confirm()
@@ -163,7 +164,7 @@ def test_who_was_forgotten_and_comes_back_is_confirmed(make: MakeReader, shore: 
     forgotten = Event(type="instance.forgotten", kind=EventKind.FORGOTTEN)
     reader.said(app, "org_7", forgotten)
     desk = reader.desk
-    (entry,) = desk.log.browse(partition_of(key), limit=1)
+    (entry,) = newest(desk.log, partition_of(key), limit=1)
     Erasing(desk.store, desk.log, desk.digests, key).entries(entry.stream_id, at=datetime.now(UTC))
     reader.said(app, "org_7", hint())
     reader.confirm()

@@ -14,7 +14,7 @@ from tests.workers.conftest import PARTITION, Inn
 def test_a_digest_key_that_cannot_be_opened_is_a_plague(inn: Inn):
     """Secrets wait for it however often they are tried; what needs no digest is applied before."""
     lost = KeyRing([b"l" * 32])
-    Digests(inn.desk.store, lost).of(KEY)("a", "x", None)
+    Digests(inn.desk.store, lost).of(KEY)("a", "x")
     held = inn.desk.store.command("GET", DIGEST_KEY)
     first, second = inn.deliver(states(1)), inn.deliver(brings(2, {"a": "x"}))
     for _ in range(TRIES + 1):

@@ -18,6 +18,7 @@ from innkeeper_workers.performing import Performing, Task
 from tests.conftest import KEY as RING_KEY
 from tests.lifecycle.telling import DISABLED, KEY, SUSPENDED, brings, states
 from tests.processes import python
+from tests.standing import open_work
 from tests.workers import calls
 from tests.workers.conftest import PARTITION, Inn, MakeInn, follow_up
 
@@ -56,7 +57,7 @@ def test_a_follow_up_is_called_with_what_it_needs(inn: Inn):
     assert context.secrets == {"application.client_secret": SECRET}
     assert (context.api, context.event.type, context.event.order) == (None, "stated", "audit:2")
     assert SECRET not in repr(context)
-    assert (work.state, work.attempts, inn.desk.outbox.waiting()) == ("done", 1, 0)
+    assert (work.state, work.attempts, open_work(inn.desk.store)) == ("done", 1, 0)
 
 
 def test_an_app_event_brings_what_was_sent(make_inn: MakeInn):

@@ -25,6 +25,7 @@ from innkeeper_console.embedded import EmbeddedServer
 from tests.conftest import KEY as RING_KEY
 from tests.lifecycle.telling import DISABLED, OPERATES, SUSPENDED, arrival, digest, states
 from tests.processes import python, soon
+from tests.standing import open_work, standing_of
 from tests.workers.conftest import Inn
 
 FOLLOWED = ("enabled", "suspended", "resumed", "disabled")
@@ -125,7 +126,7 @@ class House(Inn):
     def is_done(self) -> bool:
         """Whether all is folded, and nothing is left to be done."""
         behind = any(probe.behind for probe in self.desk.outbox.probe())
-        return not behind and self.desk.outbox.waiting() == 0
+        return not behind and open_work(self.desk.store) == 0
 
     def check(self) -> None:
         """The register equals a fold of what was posted; each follow-up was set off once."""
@@ -148,7 +149,7 @@ class House(Inn):
                  if call.word == "ended"}  # fmt: skip
         assert Counter(name for _, _, name in ended) == expected
         assert len({key for key, _, _ in ended}) == len(ended) == expected.total()
-        counts = self.desk.log.counts()
+        counts = standing_of(self.desk.store).counts
         posted = sum(map(len, self.posted.values()))
         assert (counts["accepted"], counts["applied"], counts["dead"]) == (posted, posted, 0)
         assert self.desk.dead_letters.count() == 0

@@ -28,6 +28,7 @@ from tests.lifecycle.telling import (
     signing,
     states,
 )
+from tests.standing import standing_of
 from tests.workers.conftest import Inn, MakeInn
 from tests.workers.rebuilding import (
     KEYS,
@@ -286,6 +287,6 @@ def test_trimming_beside_folding(make_inn: MakeInn):
         for thread in threads:
             thread.join()
     assert looks > 3
-    assert inn.desk.log.counts()["trimmed"] > 0
+    assert standing_of(inn.desk.store).counts["trimmed"] > 0
     inn.apply()
     assert differing(inn) == []

@@ -14,6 +14,7 @@ from innkeeper.store.keys import TRIMMED
 from innkeeper_workers.marketplaces import _look_of
 from innkeeper_workers.retention import Retention
 from tests.lifecycle.telling import KEY, OPERATES, SUSPENDED, brings, removes, states
+from tests.standing import standing_of
 from tests.workers import calls
 from tests.workers.conftest import Inn, MakeInn, follow_up
 
@@ -46,7 +47,7 @@ def test_old_entries_go(strict: Inn):
     assert [strict.desk.log.find(delivery) for delivery in deliveries] == [None] * 3
     assert [strict.desk.log.outcome(delivery) for delivery in deliveries] == [""] * 3
     assert strict.names() == ["installed", "enabled", "suspended"]
-    counts = strict.desk.log.counts()
+    counts = standing_of(strict.desk.store).counts
     assert (counts["trimmed"], counts["bytes"], counts["applied"]) == (3, 0, 3)
 
 
@@ -117,15 +118,15 @@ def test_somebody_trims_once_a_minute(strict: Inn):
     time.sleep(0.003)
     assert Retention(strict.desk).is_due()
     _look_of(strict.desk)()
-    assert strict.desk.log.counts()["trimmed"] == 1
+    assert standing_of(strict.desk.store).counts["trimmed"] == 1
     assert not Retention(strict.desk).is_due()
     strict.tell(states(2, SUSPENDED))
     time.sleep(0.003)
     _look_of(strict.desk)()
-    assert strict.desk.log.counts()["trimmed"] == 1
+    assert standing_of(strict.desk.store).counts["trimmed"] == 1
     strict.desk.store.command("DEL", TRIMMED)
     _look_of(strict.desk)()
-    assert strict.desk.log.counts()["trimmed"] == 2
+    assert standing_of(strict.desk.store).counts["trimmed"] == 2
     assert KEY in [line.instance.key for line in strict.desk.register.lines([KEY]) if line]
 
 

@@ -18,6 +18,7 @@ from innkeeper.store.register import Register
 from innkeeper.store.trouble import Troubles
 from innkeeper_workers.apply import TRIES, Applying
 from tests.lifecycle.telling import KEY, SUSPENDED, brings, states
+from tests.standing import open_work, standing_of
 from tests.workers.conftest import PARTITION, Inn
 from tests.workers.test_apply_trouble import POISON
 
@@ -63,14 +64,14 @@ def state(inn: Inn) -> dict[str, Any]:
     """All that folding the events once leads to."""
     line = inn.desk.register.line(KEY)
     assert line is not None
-    counts = inn.desk.log.counts()
+    counts = standing_of(inn.desk.store).counts
     return {
         "instance": line.instance,
         "secrets": inn.desk.register.secrets(line.instance),
         "transitions": inn.names(),
         "notices": len(inn.desk.register.notices(KEY)),
         "works": [work.work.id for work in inn.works()],
-        "waiting": inn.desk.outbox.waiting(),
+        "waiting": open_work(inn.desk.store),
         "applied": counts["applied"],
         "dead": counts["dead"],
         "letters": inn.desk.dead_letters.count(),

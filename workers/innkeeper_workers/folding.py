@@ -131,7 +131,7 @@ class Folding:
             if name not in event.secrets or field in held.known or field in held.new:
                 continue
             value = event.secrets[name]
-            if self._desk.digests.of(key)(name, value, digest) == digest:
+            if self._desk.digests.of(key)(name, value) == digest:
                 sealed[field] = seal_secret(self._desk.ring, key, name, value, now=entry.at)
         return sealed
 
