@@ -142,12 +142,10 @@ class Spool:
         """What it holds."""
         with _translated():
             self._check_place()
-            deliveries, oldest_at = self._file.execute(
-                "SELECT count(*), min(at) FROM deliveries"
+            deliveries, oldest_at, overdue = self._file.execute(
+                "SELECT count(*), min(at), count(*) FILTER (WHERE at <= ?) FROM deliveries",
+                (_oldest_drained(now),),
             ).fetchone()
-            overdue = self._file.execute(
-                "SELECT count(*) FROM deliveries WHERE at <= ?", (_oldest_drained(now),)
-            ).fetchone()[0]
             used = self._used_bytes()
         return SpoolState(deliveries=deliveries, bytes=used, oldest_at=oldest_at, overdue=overdue)
 

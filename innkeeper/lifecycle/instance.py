@@ -147,6 +147,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether `held` belongs to the present installation, not to one removed since."""
         return not below(held.order, self.existence.floor)
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether any secret is in force."""
+        return any(self.in_force(slot.current) for slot in self.secrets.values())
+
 
 def status_of(instance: Instance) -> Status:
     """The status that follows from the facts: the first that holds."""

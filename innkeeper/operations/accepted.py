@@ -16,9 +16,9 @@ import msgspec
 
 from innkeeper.lifecycle.events import DeliveryId
 from innkeeper.logs import get_logger
+from innkeeper.store.log import CLAIM_PERIOD_SECONDS
 
 FOLDER = "accepted"
-KEEP_SECONDS = 14 * 86400
 MAX_BYTES = 256 << 20
 _FILE_BYTES = 8 << 20
 log = get_logger()
@@ -102,7 +102,7 @@ def drop_old(folder: Path, *, now: float) -> None:
             found.append((path.stat().st_mtime, path.stat().st_size, path))
     held = sum(size for _, size, _ in found)
     for written_at, size, path in sorted(found):
-        if written_at >= now - KEEP_SECONDS and held <= MAX_BYTES - _FILE_BYTES:
+        if written_at >= now - CLAIM_PERIOD_SECONDS and held <= MAX_BYTES - _FILE_BYTES:
             break
         path.unlink(missing_ok=True)
         held -= size

@@ -13,14 +13,13 @@ import msgspec
 from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.findings import Finding
-from innkeeper.store.entry import delivery_id
+from innkeeper.store.entry import delivery_id, place
 from innkeeper.store.keys import keys_of
 from innkeeper.store.partitions import partition_of
 from innkeeper.store.stored_entries import (
     StoredEntry,
     dropped,
     fields_of,
-    place,
     slices,
     tally,
 )

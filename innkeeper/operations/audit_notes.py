@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
-from innkeeper.lifecycle.instance import Instance, Status
+from innkeeper.lifecycle.instance import Status
 from innkeeper.operations.accepted import Note, read_notes
 from innkeeper.operations.desk import Desk
 from innkeeper.operations.documents import seconds_utc
@@ -94,12 +94,9 @@ class NotesAudit:
         line = self._desk.register.line(InstanceKey.parse(lost.instance))
         if line is None:
             return lost
-        missing = not _has_secrets(line.instance)
-        return msgspec.structs.replace(lost, status=line.instance.status, secrets_missing=missing)
-
-
-def _has_secrets(instance: Instance) -> bool:
-    return any(instance.in_force(slot.current) for slot in instance.secrets.values())
+        instance = line.instance
+        missing = not instance.has_secrets
+        return msgspec.structs.replace(lost, status=instance.status, secrets_missing=missing)
 
 
 def _with(known: Lost | None, note: Note) -> Lost:

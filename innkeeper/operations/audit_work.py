@@ -90,9 +90,10 @@ class _Looking:
         waiting = {one.id: lane for one in works if (lane := _lane_of(one)) is not None}
         names = sorted(set(waiting.values()))
         lanes = dict(zip(names, stored_lanes(self._desk.store, partition, names), strict=True))
+        in_lane = {name: frozenset(lane.ids) for name, lane in lanes.items()}
         for one in works:
-            lane = waiting.get(one.id)
-            yield from ((one.id, says) for says in _work(one, lanes.get(lane) if lane else None))
+            there = in_lane.get(waiting.get(one.id, ""))
+            yield from ((one.id, says) for says in _work(one, there))
 
     def _lanes(self, partition: int, names: list[str]) -> Iterator[tuple[str, str]]:
         lanes = stored_lanes(self._desk.store, partition, names)
@@ -153,7 +154,8 @@ def _lane_of(one: StoredWork) -> str | None:
     return Lane(work.instance, work.lane).name
 
 
-def _work(one: StoredWork, lane: StoredLane | None) -> Iterator[str]:
+def _work(one: StoredWork, in_lane: frozenset[str] | None) -> Iterator[str]:
+    """`in_lane`: the work in its lane; None where that cannot be told."""
     if not one.state:
         # Gone since its key was seen, unless something is left that has no state.
         if one.spec or one.seconds > -2:
@@ -165,14 +167,14 @@ def _work(one: StoredWork, lane: StoredLane | None) -> Iterator[str]:
         if one.pinned:
             yield f"is {one.state} and keeps its entry from being trimmed"
         return
-    if lane is None:
+    if in_lane is None:
         yield f"is {one.state}, and what it is cannot be read"
         return
     if not one.pinned:
         yield f"is {one.state} and does not keep its entry from being trimmed"
     if one.state == DEAD and not one.dead:
         yield "is dead and no dead letter"
-    if one.state in _OPEN and one.id not in lane.ids:
+    if one.state in _OPEN and one.id not in in_lane:
         yield f"is {one.state} and in no lane"
 
 

@@ -28,7 +28,7 @@ from innkeeper.operations.questions import (
     refuse,
     write_cursor,
 )
-from innkeeper.store.entry import Entry, EntrySource
+from innkeeper.store.entry import Entry, EntrySource, place
 from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
 
 WAITING = "waiting"
@@ -216,8 +216,7 @@ def _entries(
 
 
 def _place(entry: Entry) -> Place:
-    millis, _, number = entry.stream_id.partition("-")
-    return int(millis), int(number), partition_of(entry.instance)
+    return *place(entry.stream_id), partition_of(entry.instance)
 
 
 def _notes(entry: Entry) -> str | None:

@@ -126,7 +126,5 @@ def wait_for_desk(config: Config, *, refuse_untrusted: bool) -> Desk:
 
 
 def _distrust(config: Config) -> str | None:
-    """Why the store must not be used; what may pass by itself is no reason not to start."""
     with closing(Store(store_url(config))) as store:
-        findings = trust.inspect(store, config.store.durability)
-    return trust.refusal(finding for finding in findings if not finding.passing)
+        return trust.refusal_to_start(trust.inspect(store, config.store.durability))

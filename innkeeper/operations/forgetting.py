@@ -18,7 +18,7 @@ from innkeeper.operations.desk import Desk
 from innkeeper.operations.operator_entries import append_by_operator
 from innkeeper.operations.refolding import DEAD
 from innkeeper.operations.replay import CannotReplay, reread
-from innkeeper.store.erasing import Erasing, Tombstone
+from innkeeper.store.erasing import Erasing, Tombstone, tombstones
 from innkeeper.store.rejected import Rejection
 
 WAIT_SECONDS = 10.0
@@ -63,7 +63,7 @@ def known(desk: Desk, key: InstanceKey) -> Known | None:
 
 def tombstone(desk: Desk, key: InstanceKey) -> Tombstone | None:
     """When an instance was forgotten; None where it never was. Raises MissingKey, StoreError."""
-    return Erasing(desk.store, desk.log, desk.digests, key).tombstone()
+    return tombstones(desk.store, desk.digests, [key]).get(key)
 
 
 def forget(desk: Desk, key: InstanceKey) -> Forgotten:

@@ -177,9 +177,8 @@ class Pass:
         self, key: InstanceKey, line: Line | None, instance: Instance | None
     ) -> None:
         """`instance`: as it will be, for who has installed anew has none of what was there."""
-        held = [slot.current for slot in instance.secrets.values()] if instance else []
-        in_force = instance is not None and any(instance.in_force(secret) for secret in held)
-        if in_force or not getattr(self._reading, "SENDS_SECRETS", False):
+        has_secrets = instance is not None and instance.has_secrets
+        if has_secrets or not getattr(self._reading, "SENDS_SECRETS", False):
             return
         missing = self.drift.secrets_missing
         if len(missing) < _LISTED_MISSING:

@@ -22,7 +22,7 @@ from innkeeper.operations.refolding import refold, was_folded
 from innkeeper.secrets import Damaged, MissingKey
 from innkeeper.store import stored_entries, stored_lines
 from innkeeper.store.bases import Base
-from innkeeper.store.entry import Entry
+from innkeeper.store.entry import Entry, place
 from innkeeper.store.errors import StoreError, StoreUnavailable
 from innkeeper.store.register import names_in, open_secret, secret_fields
 from innkeeper.store.stored_lines import StoredLine
@@ -56,7 +56,7 @@ class Scratch:
         self._partition = partition
         self._names = names
         self._dropped = stored_entries.dropped(desk.store, partition)
-        self._cursor = stored_entries.place(stored_entries.cursor(desk.store, partition))
+        self._cursor = place(stored_entries.cursor(desk.store, partition))
         millis, number = self._cursor
         self._first = millis, number + 1  # where the log begins, if it is empty
         self._lines: dict[str, Instance] = {}
@@ -110,7 +110,7 @@ class Scratch:
     def _read_line(self, stored: StoredLine) -> None:
         if stored.base:
             self._folded[stored.name] = _Folded(stored.base)
-        self._seen[stored.name] = stored_entries.place(stored.cursor)
+        self._seen[stored.name] = place(stored.cursor)
         self._created[stored.name] = stored.created
         if not stored.record:
             return
@@ -123,17 +123,14 @@ class Scratch:
         self._compare_secrets(line, stored.secrets)
 
     def _fold_log(self) -> None:
-        start, read = "-", self._desk.log.slices
-        while start:
-            entries = read({self._partition: start}, limit=_PIECE, oldest_first=True)[0]
-            if entries and start == "-":
-                self._first = stored_entries.place(entries[0].stream_id)
+        for entries in self._desk.log.pieces(self._partition, limit=_PIECE):
+            if not self.entries:
+                self._first = place(entries[0].stream_id)
             wanted = [entry for entry in entries if self._wants(entry)]
             sealed = stored_entries.sealed_events(self._desk.store, self._partition, wanted)
             for entry, event in zip(wanted, sealed, strict=True):
                 self._fold(msgspec.structs.replace(entry, sealed=event or b""))
             self.entries += len(entries)
-            start = f"({entries[-1].stream_id}" if len(entries) == _PIECE else ""
 
     def _wants(self, entry: Entry) -> bool:
         """Whether an entry belongs to what was read of its instance."""
@@ -144,7 +141,7 @@ class Scratch:
         known = self._folded.get(name)
         if known and known.unchecked:
             return False
-        return stored_entries.place(entry.stream_id) <= self._seen.get(name, self._cursor)
+        return place(entry.stream_id) <= self._seen.get(name, self._cursor)
 
     def _fold(self, entry: Entry) -> None:
         name = str(entry.instance)
@@ -171,7 +168,7 @@ class Scratch:
     def _compare(self) -> None:
         for name, line in self._lines.items():
             # Only of one whose last entry has been trimmed may nothing else tell.
-            if name not in self._folded and stored_entries.place(line.entry) >= self._first:
+            if name not in self._folded and place(line.entry) >= self._first:
                 self._found += compare_records(name, line, None)
         whole = {n: o for n, o in self._folded.items() if n not in self._broken and not o.unchecked}
         for name, known in whole.items():

@@ -157,6 +157,12 @@ def open_captured(ring: KeyRing, partition: int, delivery: DeliveryId, sealed: b
     return msgspec.msgpack.decode(plain, type=Captured)
 
 
+def place(stream_id: str) -> tuple[int, int]:
+    """A stream id as numbers, which compare in the order of the log; (0, 0) for none."""
+    millis, _, number = stream_id.partition("-")
+    return (int(millis), int(number or 0)) if millis.isdigit() else (0, 0)
+
+
 def new_delivery_id(instance: InstanceKey, *, now: float | None = None) -> DeliveryId:
     """An id of our own: `<partition>-<uuid7>`, made before anything is stored anywhere."""
     millis = int((time.time() if now is None else now) * 1000)

@@ -17,13 +17,12 @@ from innkeeper.lifecycle.events import InstanceKey
 from innkeeper.store.connection import Command, Store, script
 from innkeeper.store.dead_letters import DeadLetter
 from innkeeper.store.digests import Digests
-from innkeeper.store.entry import Entry, raw_id
+from innkeeper.store.entry import Entry, place, raw_id
 from innkeeper.store.keys import keys_of
 from innkeeper.store.log import Log
 from innkeeper.store.outbox import Lane, LaneKind, Work
 from innkeeper.store.partitions import partition_of
 from innkeeper.store.register import Register
-from innkeeper.store.stored_entries import place
 
 MOST_WORKS = 1000
 """How much work, and how many dead letters, go with an instance's line: no script may hold the
@@ -81,11 +80,6 @@ class Erasing:
         self._keys = keys_of(self._partition)
         self._name = digests.of_name(key)
 
-    def tombstone(self) -> Tombstone | None:
-        """The tombstone; None where the instance was never forgotten."""
-        found = self._store.command("HGET", self._keys.forgotten, self._name)
-        return msgspec.json.decode(found, type=Tombstone) if found else None
-
     def entries(self, last: str, *, at: datetime) -> int:
         """Purge its entries up to stream id `last`, the oldest first; how many went.
 
@@ -110,12 +104,11 @@ class Erasing:
         return count
 
     def _entries(self, last: str) -> Iterator[list[Entry]]:
-        start = "-"
-        while start:
-            found = self._log.slices({self._partition: start}, limit=_NAMES, oldest_first=True)[0]
+        for found in self._log.pieces(self._partition, limit=_NAMES):
             old = [entry for entry in found if place(entry.stream_id) <= place(last)]
             yield [entry for entry in old if entry.instance == self._key]
-            start = f"({old[-1].stream_id}" if len(old) == _NAMES else ""
+            if len(old) < len(found):
+                return
 
     def _purge(self, entries: list[Entry], at: datetime) -> int:
         keys, parts = self._keys, [self._name, at.isoformat()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from innkeeper.lifecycle.events import DeliveryId
@@ -173,6 +173,15 @@ class Log:
             ]
             for partition, answer in answers
         ]
+
+    def pieces(self, partition: int, *, limit: int) -> Iterator[list[Entry]]:
+        """A partition's entries without encrypted parts, oldest first, `limit` at a time."""
+        start = "-"
+        while start:
+            found = self.slices({partition: start}, limit=limit, oldest_first=True)[0]
+            if found:
+                yield found
+            start = f"({found[-1].stream_id}" if len(found) == limit else ""
 
     def find(self, delivery: DeliveryId) -> Entry | None:
         """An entry by its id, with its encrypted event; None when it is not kept (any more)."""

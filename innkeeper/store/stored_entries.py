@@ -10,16 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from innkeeper.store.connection import Store, script
-from innkeeper.store.entry import Entry, raw_id
+from innkeeper.store.entry import Entry, place, raw_id
 from innkeeper.store.keys import keys_of
 
 _PIECE = 100
-
-
-def place(stream_id: str) -> tuple[int, int]:
-    """A stream id as numbers, which compare in the order of the log; (0, 0) for none."""
-    millis, _, number = stream_id.partition("-")
-    return (int(millis), int(number or 0)) if millis.isdigit() else (0, 0)
 
 
 def cursor(store: Store, partition: int) -> str:

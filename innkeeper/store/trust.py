@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ _SETTINGS = (
     "dir",
     "appenddirname",
 )
+INSPECT_SECONDS = 30.0
 _NEARLY_FULL = 0.75
 _LEAST_VERSIONS = {"Redis": (7, 0), "Valkey": (7, 2)}
 
@@ -89,6 +91,31 @@ def refusal(findings: Iterable[Finding]) -> str | None:
     """Why the store must not be used: all that is wrong; None if nothing is."""
     wrong = [finding.said for finding in findings if finding.verdict == "wrong"]
     return f"the store cannot be trusted: {' '.join(wrong)}" if wrong else None
+
+
+def refusal_to_start(findings: Iterable[Finding]) -> str | None:
+    """Why nobody may start with the store; what may come right by itself keeps nobody away."""
+    return refusal(finding for finding in findings if not finding.passing)
+
+
+class Inspections:
+    """When to inspect: every 30 s, whenever another server may answer, and while it is wrong."""
+
+    def __init__(self) -> None:
+        self._run: str | None = None
+        self._again_at = 0.0
+
+    def is_due(self, run: str) -> bool:
+        """Whether the server, which says that this is its `run`, is to be inspected."""
+        return run != self._run or time.monotonic() >= self._again_at
+
+    def passed(self, run: str) -> None:
+        """It was inspected, and nothing is wrong."""
+        self._run, self._again_at = run, time.monotonic() + INSPECT_SECONDS
+
+    def interrupted(self) -> None:
+        """It was away: what answers next may be another, or the same with other settings."""
+        self._run = None
 
 
 def _pairs(answer: Any) -> list[tuple[str, str]]:

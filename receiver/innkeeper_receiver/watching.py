@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 
 from innkeeper.config import Config
@@ -21,7 +20,6 @@ from innkeeper.store.connection import AsyncStore, Store
 from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
 from innkeeper.store.passes import read_states, state_commands
 
-INSPECT_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 2.0
 _TIMEOUT_SECONDS = 1.5
@@ -51,8 +49,7 @@ class StoreWatch:
         self._on_other_store = on_other_store
         self._with_passes = with_passes
         self._epoch: str | None = None
-        self._run: str | None = None
-        self._inspect_at = 0.0
+        self._inspections = trust.Inspections()
         self.checked = False
         self.usable = False
         self.state = "not checked yet"
@@ -74,8 +71,7 @@ class StoreWatch:
         try:
             reason = await self._see()
         except (StoreUnavailable, StoreError) as error:
-            # Whatever answers next may be another server, or the same with other settings.
-            self._run = None
+            self._inspections.interrupted()
             if self._turn(usable=False, state=f"unavailable: {error}"):
                 log.warning("store.state", state=self.state)
         except StoreRefused as error:
@@ -99,11 +95,10 @@ class StoreWatch:
     async def _see(self) -> str | None:
         """Why the store is not to be used, or None."""
         seen = schema.read_sighting(await self._store.attempt(schema.SIGHTING_COMMANDS))
-        if seen.run != self._run or time.monotonic() >= self._inspect_at:
-            # What is wrong is looked at each second, until it is right.
+        if self._inspections.is_due(seen.run):
             if reason := await asyncio.to_thread(self._inspect):
                 return reason
-            self._run, self._inspect_at = seen.run, time.monotonic() + INSPECT_SECONDS
+            self._inspections.passed(seen.run)
         await self._see_epoch(seen.epoch)
         await self._see_passes()
         return None
@@ -111,7 +106,7 @@ class StoreWatch:
     def _inspect(self) -> str | None:
         with contextlib.closing(self._connect()) as store:
             findings = trust.inspect(store, self._config.store.durability)
-        if not self.checked and (reason := trust.refusal(f for f in findings if not f.passing)):
+        if not self.checked and (reason := trust.refusal_to_start(findings)):
             raise StoreRefused(reason)
         return trust.refusal(findings)
 

@@ -6,7 +6,8 @@ import contextlib
 from pathlib import Path
 
 from innkeeper.lifecycle.events import DeliveryId
-from innkeeper.operations.accepted import FOLDER, KEEP_SECONDS, Note, Notes, drop_old, read_notes
+from innkeeper.operations.accepted import FOLDER, Note, Notes, drop_old, read_notes
+from innkeeper.store.log import CLAIM_PERIOD_SECONDS
 from tests.store.making import NOW
 
 
@@ -20,7 +21,7 @@ def test_a_file_that_was_dropped_gets_no_more_notes(tmp_path: Path):
     with contextlib.closing(Notes(tmp_path)) as notes:
         notes.write([note("old")])
         (path,) = (tmp_path / FOLDER).iterdir()
-        drop_old(tmp_path / FOLDER, now=path.stat().st_mtime + KEEP_SECONDS + 1)
+        drop_old(tmp_path / FOLDER, now=path.stat().st_mtime + CLAIM_PERIOD_SECONDS + 1)
         notes.write([note("new")])
     assert [each.delivery for each in read_notes(tmp_path)] == ["new"]
 

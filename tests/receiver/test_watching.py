@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from innkeeper.config import Config, StoreSection
 from innkeeper.operations.epochs import known_epoch
+from innkeeper.store import trust
 from innkeeper.store.connection import AsyncStore, Store
 from innkeeper_receiver import watching
 from tests.processes import free_port, python, soon
@@ -125,7 +126,7 @@ def test_settings_that_turn_bad_stop_the_use(
     own: Server, start: Any, monkeypatch: pytest.MonkeyPatch
 ):
     """Said once with the reason, and once when it is right again; the process stays."""
-    monkeypatch.setattr(watching, "INSPECT_SECONDS", 0.5)
+    monkeypatch.setattr(trust, "INSPECT_SECONDS", 0.5)
     watch = start().receiver.watch
     assert (watch.checked, watch.usable, watch.state) == (True, True, "ok")
     with capture_logs() as logs, Store(own.url).redis as raw:

@@ -33,10 +33,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from innkeeper.config import Config, FollowUp, StoreSection
+from innkeeper.store import trust
 from innkeeper_workers import supervisor
 from tests.workers.shores import on_xurrent
 data, store, shore = sys.argv[1:]
-supervisor.INSPECT_SECONDS = 0.5
+trust.INSPECT_SECONDS = 0.5
 supervisor.run(Config(
     data=Path(data), store=StoreSection(url=store or None),
     secret_keys=(bytes.fromhex("{RING_KEY.hex()}"),),

@@ -27,7 +27,6 @@ from innkeeper.store.errors import StoreError, StoreRefused, StoreUnavailable
 from innkeeper_workers.rq_workers import work
 from innkeeper_workers.sweep import sweep
 
-INSPECT_SECONDS = 30.0
 _SWEEP_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 _STOP_SECONDS = 30.0
@@ -56,8 +55,7 @@ class Supervisor:
     children: list[_Child] = field(default_factory=list)
     stopping: bool = False
     epoch: str | None = None
-    store_run: str | None = None
-    inspect_at: float = 0.0
+    inspections: trust.Inspections = field(default_factory=trust.Inspections)
     distrust: str | None = None
     store_away: bool = False
 
@@ -113,8 +111,8 @@ class Supervisor:
         except (StoreError, StoreUnavailable) as error:
             if not self.store_away:
                 log.error("store.state", state=f"unavailable: {error}")
-            # Whatever answers next may be another server, or the same with other settings.
-            self.store_away, self.store_run = True, None
+            self.store_away = True
+            self.inspections.interrupted()
             return
         self.store_away = False
         if self.distrust is None and not was_right:
@@ -122,11 +120,11 @@ class Supervisor:
 
     def _look_at_trust(self, run: str) -> None:
         """End the children while the store is wrong; what is wrong is looked at in each sweep."""
-        if run == self.store_run and time.monotonic() < self.inspect_at:
+        if not self.inspections.is_due(run):
             return
         reason = trust.refusal(trust.inspect(self.desk.store, self.desk.config.store.durability))
         if reason is None:
-            self.store_run, self.inspect_at = run, time.monotonic() + INSPECT_SECONDS
+            self.inspections.passed(run)
         elif reason != self.distrust:
             log.error("store.untrusted", reason=reason)
             self._signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 
 from innkeeper.config import Config
 from innkeeper.operations.desk import Desk, open_desk, queue_url, store_url
-from innkeeper.operations.doctor import here, keys, marketplaces, services, store, waiting
+from innkeeper.operations.doctor import here, keys, marketplaces, running, store, waiting
 from innkeeper.operations.doctor.findings import unchecked, wrong
 from innkeeper.outgoing import Outgoing
 from innkeeper.store.connection import Store
@@ -42,10 +42,10 @@ def examine(config: Config, *, keys_in_file: bool, offline: bool) -> list[Findin
                 ("refused", lambda: waiting.check_refused(desk)),
             ]
         checks = [
-            ("queue server", lambda: services.check_queue(config, queue)),
-            ("workers", lambda: services.check_workers(queue)),
-            ("receiver", lambda: services.check_receiver(config)),
-            ("console", lambda: services.check_console(config)),
+            ("queue server", lambda: running.check_queue(config, queue)),
+            ("workers", lambda: running.check_workers(queue)),
+            ("receiver", lambda: running.check_receiver(config)),
+            ("console", lambda: running.check_console(config)),
             ("keys", lambda: keys.check(config, in_file=keys_in_file)),
             *of_desk,
             ("spool", lambda: here.check_spool(config)),
