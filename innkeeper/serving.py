@@ -13,16 +13,12 @@ from innkeeper.config import Bind
 _GENERATIONS = (50_000, 20, 100)
 
 
-def run_app(app: Any, bind: Bind, *, drain_seconds: float, protocol: Any = "httptools") -> None:
-    """Serve `app` until SIGTERM or SIGINT, which may come twice; then finish what is under way.
-
-    `protocol`: what uvicorn makes for each connection.
-    Raises SystemExit when the address cannot be had.
-    """
-    config = uvicorn.Config(
+def server_config(
+    app: Any, *, drain_seconds: float, protocol: Any = "httptools", **where: Any
+) -> uvicorn.Config:
+    """How uvicorn serves an app of ours; `where`: host and port, if it is to listen itself."""
+    return uvicorn.Config(
         app,
-        host=bind.host,
-        port=bind.port,
         loop="uvloop",
         http=protocol,
         ws="none",
@@ -33,6 +29,18 @@ def run_app(app: Any, bind: Bind, *, drain_seconds: float, protocol: Any = "http
         date_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=max(1, int(drain_seconds)),
+        **where,
+    )
+
+
+def run_app(app: Any, bind: Bind, *, drain_seconds: float, protocol: Any = "httptools") -> None:
+    """Serve `app` until SIGTERM or SIGINT, which may come twice; then finish what is under way.
+
+    `protocol`: what uvicorn makes for each connection.
+    Raises SystemExit when the address cannot be had.
+    """
+    config = server_config(
+        app, drain_seconds=drain_seconds, protocol=protocol, host=bind.host, port=bind.port
     )
     # uvicorn raises a signal that it caught once more when it is done; it then finds this.
     for number in (signal.SIGTERM, signal.SIGINT):

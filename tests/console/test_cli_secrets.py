@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -18,6 +16,7 @@ from innkeeper_console.cli.commands import app
 from tests.conftest import KEY
 from tests.console.conftest import Cli
 from tests.inn import Inn, brings_secrets, states
+from tests.levers import applied_meanwhile
 from tests.standing import standing_of
 
 OLD = base64.b64encode(KEY).decode()
@@ -41,22 +40,6 @@ def key_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch(0o600)
     path.write_text(OLD + "\n")
     return path
-
-
-@contextmanager
-def applied_by(inn: Inn) -> Iterator[None]:
-    """A worker that applies meanwhile."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            inn.apply()
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    yield
-    ended.set()
-    worker.join()
 
 
 def test_rotate(cli: Cli, inn: Inn, key_file: Path):
@@ -106,7 +89,7 @@ def test_rotate_with_keys_of_the_environment(cli: Cli, inn: Inn, monkeypatch: py
 def test_forget(cli: Cli, inn: Inn):
     """It says what went, and what may still name the customer elsewhere."""
     inn.states()
-    with applied_by(inn):
+    with applied_meanwhile(inn):
         ended = cli("forget", "xurrent/notes/acme", "--yes")
     assert ended.code == 0
     assert re.search(r"^entries +2$", ended.out, re.MULTILINE)
@@ -143,7 +126,7 @@ def test_forget_that_waits_for_the_workers(cli: Cli, inn: Inn, monkeypatch: pyte
     assert "run this again" in ended.err
     inn.apply()
     monkeypatch.setattr(forgetting, "WAIT_SECONDS", 10.0)
-    with applied_by(inn):
+    with applied_meanwhile(inn):
         assert cli("forget", "xurrent/notes/acme", "--yes", "--json").code == 0
 
 

@@ -7,36 +7,22 @@ signs in with `known`, and to nobody else.
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.serving import Serving, SilentHandler
 
-class Echoing:
-    """Listens on a free port of the loopback address while its block runs."""
+
+class Echoing(Serving):
+    """Quotes back while its block runs."""
 
     def __init__(self, known: str, token: str) -> None:
         """`known`: the client id that gets `token`."""
         self.known = known
         self.token = token
         self.requests: list[bytes] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Echoing:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
     def answer(self, method: str, path: str, head: str, body: str) -> tuple[int, Any]:
         """The status and the document for a request."""
@@ -53,7 +39,7 @@ class Echoing:
 
 
 def _handler(echoing: Echoing) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(SilentHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
             head = " ".join(f"{name}: {value}" for name, value in self.headers.items())
@@ -66,8 +52,5 @@ def _handler(echoing: Echoing) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(answered)
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
 
     return Handler

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from innkeeper.config import Config, QueueSection, StoreSection
 from innkeeper.lifecycle.errors import Malformed, Rejected
 from innkeeper.lifecycle.events import DeliveryId, Event, EventKind, InstanceKey
 from innkeeper.operations.deliveries import delivery_document, find_delivery
-from innkeeper.operations.desk import Desk, open_desk
+from innkeeper.operations.desk import Desk
 from innkeeper.operations.documents import DEFAULT_FIELDS, instance_document
 from innkeeper.operations.explain import explain
 from innkeeper.platforms.admission import Request
-from innkeeper.store.connection import Store
 from innkeeper.store.entry import Captured, NewEntry, new_delivery_id
-from tests.conftest import KEY
 from tests.deliveries import BASIC, delivery, rebilly_app, xurrent_app
 from tests.fuzz.arriving import bodies, data, queries
 from tests.fuzz.effort import effort
+from tests.fuzz.inns import inn_on
 from tests.fuzz.words import has_surrogates, header_texts, headers, objects, values
 from tests.inn import Inn
 from tests.keys import policy_for
@@ -35,18 +32,9 @@ CUSTOMER = InstanceKey("xurrent", "tides", "lighthouse")
 @pytest.fixture(scope="module")
 def inn(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inn]:
     """An inn with an app on each marketplace that sends anything, on the empty store."""
-    folder: Path = tmp_path_factory.mktemp("fuzz")
-    store = Store(valkey_url)
-    store.command("FLUSHALL")
-    store.close()
-    desk = open_desk(
-        Config(
-            data=folder, store=StoreSection(url=valkey_url), queue=QueueSection(url=valkey_url),
-            apps=(xurrent_app(policy=policy_for("ES256")), rebilly_app()), secret_keys=(KEY,),
-        )
-    )  # fmt: skip
-    yield Inn(desk)
-    desk.close()
+    apps = (xurrent_app(policy=policy_for("ES256")), rebilly_app())
+    with inn_on(valkey_url, tmp_path_factory.mktemp("fuzz"), apps=apps) as inn:
+        yield inn
 
 
 def settled(desk: Desk, ids: list[DeliveryId]) -> list[str]:

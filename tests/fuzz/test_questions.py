@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,21 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from innkeeper.config import Config, QueueSection, StoreSection
 from innkeeper.lifecycle.events import DeliveryId, InstanceKey
 from innkeeper.lifecycle.order import OrderKey, OrderKind
-from innkeeper.operations.desk import open_desk
 from innkeeper.operations.filters import read_filter
 from innkeeper.operations.questions import BadQuestion, read_cursor, take_apart, write_cursor
-from innkeeper.store.connection import Store
 from innkeeper.store.entry import new_delivery_id, raw_id
 from innkeeper.store.partitions import PARTITIONS, partition_in, partition_of
 from innkeeper_console.api import create_app
-from tests.conftest import KEY
 from tests.fuzz.asking import ask
 from tests.fuzz.effort import effort
+from tests.fuzz.inns import inn_on
 from tests.fuzz.words import altered, damaged, headers, texts, values, written
-from tests.inn import APPS, FOLLOW_UPS, Inn, brings_secrets, handshake, rebilly, states
+from tests.inn import APPS, FOLLOW_UPS, brings_secrets, handshake, rebilly, states
 
 TOKEN, SECRETS_TOKEN = "open-sesame", "open-the-safe"
 BEARER = [("authorization", f"Bearer {TOKEN}")]
@@ -68,27 +64,17 @@ def _cursor(place: list[Any]) -> str:
 @pytest.fixture(scope="module")
 def api(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The API over a store that holds a few things."""
-    folder: Path = tmp_path_factory.mktemp("fuzz")
-    store = Store(valkey_url)
-    store.command("FLUSHALL")
-    store.close()
-    desk = open_desk(
-        Config(
-            data=folder, store=StoreSection(url=valkey_url), queue=QueueSection(url=valkey_url),
-            apps=APPS, follow_ups=FOLLOW_UPS, secret_keys=(KEY,), api_tokens=(TOKEN,),
-            secrets_token=SECRETS_TOKEN,
-        )
-    )  # fmt: skip
-    inn = Inn(desk)
-    for account in ("acme", "b-b", "c_c"):
-        inn.post(states(account))
-    inn.post(brings_secrets())
-    inn.post(handshake())
-    inn.post(rebilly())
-    inn.apply()
-    with TestClient(create_app(desk)) as client:
-        yield client
-    desk.close()
+    more = {"api_tokens": (TOKEN,), "secrets_token": SECRETS_TOKEN}
+    folder = tmp_path_factory.mktemp("fuzz")
+    with inn_on(valkey_url, folder, apps=APPS, follow_ups=FOLLOW_UPS, **more) as inn:
+        for account in ("acme", "b-b", "c_c"):
+            inn.post(states(account))
+        inn.post(brings_secrets())
+        inn.post(handshake())
+        inn.post(rebilly())
+        inn.apply()
+        with TestClient(create_app(inn.desk)) as client:
+            yield client
 
 
 @effort(200)

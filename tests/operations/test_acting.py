@@ -17,8 +17,7 @@ from innkeeper.platforms.api_errors import Refused, Unsupported
 from tests.conftest import MakeDesk
 from tests.inn import CANARY, Inn, brings_secrets, config_of, key_of
 from tests.levers import apps_of
-from tests.platforms.apis import Api, said
-from tests.sites import site
+from tests.platforms.apis import Api, granting_api, said
 
 MERCHANT = InstanceKey("rebilly", "tides", "org-1")
 MERCHANT_PATH = "/organizations/org_1/applications/app_tides/instances/org-1"
@@ -27,10 +26,7 @@ MERCHANT_PATH = "/organizations/org_1/applications/app_tides/instances/org-1"
 @pytest.fixture
 def api() -> Iterator[Api]:
     """The marketplaces' API; gives the tokens `first` and `second`."""
-    with site() as running:
-        api = Api(running)
-        granted = [{"access_token": name, "expires_in": 600} for name in ("first", "second")]
-        api.answers("/token", *map(said, granted))
+    with granting_api() as api:
         yield api
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -32,6 +29,7 @@ from innkeeper.store.passes import Drift, PassState
 from innkeeper_workers import apply
 from innkeeper_workers.folding import Folding
 from tests.inn import Inn, app_event, brings_secrets, key_of, rebilly, signed, states
+from tests.levers import applied_meanwhile
 from tests.standing import newest, open_work, standing_of
 from tests.store.making import begin, contents, finish, new_work
 
@@ -69,27 +67,9 @@ def traces(store: Store, *words: str) -> dict[bytes, str]:
     }
 
 
-@contextmanager
-def applied_by(inn: Inn) -> Iterator[None]:
-    """A worker that applies meanwhile."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            inn.apply()
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        worker.join()
-
-
 def forget_it(inn: Inn, key: InstanceKey = KEY) -> Forgotten:
     """Forget, with a worker."""
-    with applied_by(inn):
+    with applied_meanwhile(inn):
         return forget(inn.desk, key)
 
 
@@ -253,7 +233,7 @@ def test_what_apply_cannot_delete_is_not_purged(inn: Inn, monkeypatch: pytest.Mo
     inn.desk.store.command("RPUSH", keys_of(partition).transitions + str(KEY), "damaged")
     kept = len(newest(inn.desk.log, partition))
     monkeypatch.setattr(apply, "_TRY_AGAIN_SECONDS", 0.0)
-    with applied_by(inn), pytest.raises(CannotForget):
+    with applied_meanwhile(inn), pytest.raises(CannotForget):
         forget(inn.desk, KEY)
     assert inn.desk.register.line(KEY) is not None
     assert len(newest(inn.desk.log, partition)) == kept + 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.sites import Reply, Site, reply
+from tests.sites import Reply, Site, reply, site
 
 NOW = 1_790_000_000.0
 OK = "200 OK"
@@ -22,6 +24,16 @@ def said(document: Any, status: str = OK, *headers: str) -> bytes:
 def html(status: str = OK) -> bytes:
     """What a proxy answers that stands before an API which is away."""
     return reply(status, b"<!DOCTYPE html><p>Back soon", "Content-Type: text/html")
+
+
+@contextlib.contextmanager
+def granting_api() -> Iterator[Api]:
+    """An API of Xurrent's in which signing in gives the tokens `first` and `second`."""
+    with site() as running:
+        api = Api(running)
+        granted = [{"access_token": name, "expires_in": 600} for name in ("first", "second")]
+        api.answers("/token", *map(said, granted))
+        yield api
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from innkeeper.config import Config
+from innkeeper.serving import server_config
 from innkeeper_receiver.app import Receiver
 from tests.processes import soon
 
@@ -83,19 +84,7 @@ class Running(Listening):
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = int(self._listening.getsockname()[1])
         self._server = uvicorn.Server(
-            uvicorn.Config(
-                self.receiver.app,
-                loop="uvloop",
-                http=self.receiver.door.protocol,  # type: ignore[arg-type]
-                ws="none",
-                lifespan="on",
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=2,
-            )
+            server_config(self.receiver.app, drain_seconds=2, protocol=self.receiver.door.protocol)
         )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -49,16 +47,6 @@ def store_of(own: Server) -> Iterator[Store]:
         yield store
 
 
-@contextlib.contextmanager
-def stopped(own: Server) -> Iterator[None]:
-    """The store hangs for the block."""
-    os.kill(own.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(own.pid, signal.SIGCONT)
-
-
 def stored(store: Store, customer: str) -> int:
     """How many entries a customer's partition holds."""
     return int(store.command("XLEN", keys_of(partition_of(instance(customer))).log))
@@ -68,7 +56,7 @@ def test_requests_that_wait_share_round_trips(receiver: Running, own: Server, st
     """Two hundred that come while the store is slow need no more than three calls."""
     bodies = [delivery(lifecycle(audit=number)) for number in range(200)]
     store_of.command("CONFIG", "RESETSTAT")
-    with stopped(own):
+    with own.hung():
         answers = receiver.send_at_once(PATH, bodies)
         time.sleep(GATHERING_SECONDS)
     told = answers()
@@ -90,7 +78,7 @@ def test_two_hundred_customers_at_once(receiver: Running, store_of: Store):
 def test_while_the_store_hangs_nothing_is_accepted(receiver: Running, own: Server, store_of: Store):
     """503 with Retry-After within 5 s; the retry finds what had been stored after all."""
     body, started = delivery(lifecycle()), time.monotonic()
-    with stopped(own):
+    with own.hung():
         answers = receiver.post_at_once(PATH, [body] * 20)
         assert time.monotonic() - started < 5
         assert receiver.ask("GET", "/health/live").status == 200
@@ -129,7 +117,7 @@ def test_a_client_that_goes_away_stores_all_the_same(
 ):
     """What was read and proven is stored, whether anybody waits for the answer or not."""
     body = delivery(lifecycle())
-    with stopped(own):
+    with own.hung():
         for connection in [receiver.connected() for _ in range(3)]:
             with connection as sending:
                 sending.sendall(
@@ -146,7 +134,7 @@ def test_a_broken_partition_breaks_no_other(receiver: Running, own: Server, stor
     broken = keys_of(partition_of(instance("bad"))).log
     store_of.command("SET", broken, "no stream")
     customers = ["bad", "one", "two", "bad", "three"]
-    with stopped(own):
+    with own.hung():
         answers = receiver.send_at_once(PATH, [delivery(lifecycle(customer=c)) for c in customers])
         time.sleep(0.3)
     assert [answer.status for answer in answers()] == [503, 202, 202, 503, 202]
@@ -164,7 +152,7 @@ def test_a_poisoned_delivery_spoils_none_of_its_mates(
     store_of.command("SET", claims, "not what holds claims")
     bodies = [delivery(lifecycle(audit=number)) for number in range(20)]
     poisoned = delivery(lifecycle(audit=99), exp=far)
-    with stopped(own):
+    with own.hung():
         answers = receiver.send_at_once(PATH, [*bodies[:10], poisoned, *bodies[10:]])
         time.sleep(0.3)
     statuses = [answer.status for answer in answers()]

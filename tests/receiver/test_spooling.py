@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -76,16 +74,6 @@ def store_of(own: Server) -> Iterator[Store]:
         yield opened
 
 
-@contextlib.contextmanager
-def hung(own: Server) -> Iterator[None]:
-    """The store keeps its connections and says nothing."""
-    os.kill(own.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(own.pid, signal.SIGCONT)
-
-
 def in_log(store: Store, customer: str = CUSTOMER) -> list[str]:
     """The deliveries that a customer's partition holds, in its order."""
     partition = partition_of(instance(customer))
@@ -128,7 +116,7 @@ def test_a_hung_store_costs_one_time_out(
 ):
     """What waits for it is accepted after 1.5 s, what comes then at once."""
     running = begin()
-    with hung(own):
+    with own.hung():
         started = time.monotonic()
         answers = running.post_at_once(PATH, [delivery(lifecycle(audit=n)) for n in range(20)])
         assert time.monotonic() - started < 4
@@ -191,7 +179,7 @@ def test_what_a_full_store_refuses_is_spooled_at_once(
     running = begin()
     bodies = [delivery(lifecycle(audit=number)) for number in range(60)]
     store_of.command("CONFIG", "SET", "maxmemory", 1)
-    with hung(own):
+    with own.hung():
         answers = running.send_at_once(PATH, bodies)
         time.sleep(0.6)
     assert {answer.status for answer in answers()} == {202}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -58,6 +60,15 @@ class Server:
                 except (StoreUnavailable, StoreError):
                     assert time.monotonic() < give_up_at, "the server does not start"
                     time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """For the block it keeps its connections and says nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         if self._process is not None:

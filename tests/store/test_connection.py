@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -182,22 +180,13 @@ def test_the_receiver_goes_on_after_a_restart(running: Server):
     asyncio.run(run())
 
 
-@contextlib.contextmanager
-def _hung(running: Server) -> Iterator[None]:
-    os.kill(running.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(running.pid, signal.SIGCONT)
-
-
 @pytest.mark.parametrize("warm", [True, False], ids=["open connection", "new connection"])
 def test_a_hung_server(running: Server, warm: bool):
     """From a server that hangs nobody waits longer than the time-out, and it is served again."""
     with contextlib.closing(Store(running.url, timeout_seconds=0.3)) as store:
         if warm:
             store.command("PING")
-        with _hung(running):
+        with running.hung():
             began = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 store.command("GET", "k")
@@ -236,7 +225,7 @@ def test_a_hung_server_does_not_freeze_the_receiver(running: Server, warm: bool)
         async with _opened(running.url, 0.3) as store:
             if warm:
                 await store.command("PING")
-            with _hung(running):
+            with running.hung():
                 waits = await _both(store.command("GET", "k"))
             assert 0.2 < waits < 1
             assert await store.command("PING")
@@ -259,6 +248,6 @@ def test_late_answers_belong_to_nobody(running: Server):
     """After a time-out the next command gets its own answer, not the one that came late."""
     with contextlib.closing(Store(running.url, timeout_seconds=0.3)) as store:
         store.batch([("SET", "a", "1"), ("SET", "b", "2")])
-        with _hung(running), pytest.raises(StoreUnavailable):
+        with running.hung(), pytest.raises(StoreUnavailable):
             store.command("GET", "a")
         assert store.command("GET", "b") == b"2"

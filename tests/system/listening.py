@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
 from tests.processes import soon
+from tests.serving import Serving, SilentHandler
 
 
 class Posted(NamedTuple):
@@ -32,29 +33,19 @@ def accept(posted: Posted, times: int) -> tuple[int, dict[str, str]]:
     return 204, {}
 
 
-class Listener:
-    """Listens on a free port of the loopback address while its block runs."""
+class Listener(Serving):
+    """Takes posts while its block runs."""
 
     def __init__(self) -> None:
         self.judge: Judge = accept
         self.posted: list[Posted] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        super().__init__(_handler(self))
 
     @property
     def url(self) -> str:
         """Where to post."""
-        return f"http://127.0.0.1:{self._server.server_port}/innkeeper"
-
-    def __enter__(self) -> Listener:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"{super().url}/innkeeper"
 
     def take(self, posted: Posted) -> tuple[int, dict[str, str]]:
         """Note a request and judge it."""
@@ -77,8 +68,8 @@ class Listener:
 
 
 def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(SilentHandler):
+        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, answered = listener.take(Posted(headers, body))
@@ -87,8 +78,5 @@ def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("content-length", "0")
             self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
 
     return Handler

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -25,6 +25,9 @@ from innkeeper_workers.performing import Performing
 from tests.conftest import MakeDesk
 from tests.lifecycle.telling import KEY, SUSPENDED, brings, signing, states
 from tests.workers import calls
+
+if TYPE_CHECKING:
+    from tests.workers.shores import Shore
 
 PARTITION = partition_of(KEY)
 
@@ -156,3 +159,12 @@ def house(make_inn: MakeInn) -> House:
     done = inn.works()[0].work.id
     pending = inn.deliver(states(4))
     return House(inn, inn.desk.store, first, DeliveryId(dead), pending, done, blocking or "")
+
+
+@pytest.fixture
+def shore() -> Iterator[Shore]:
+    """The marketplaces, empty."""
+    from tests.workers.shores import shores  # which itself needs what stands above
+
+    with shores() as running:
+        yield running

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,19 +24,11 @@ from tests.workers.shores import (
     note,
     on_rebilly,
     on_xurrent,
-    shores,
 )
 
 ENABLED = follow_up("record", "enabled", "installed", name="all")
 ONE = "/v1/app_instances/7"
 DESK = "/organizations/org_owner/applications/app_desk/instances/org_7"
-
-
-@pytest.fixture
-def shore() -> Iterator[Shore]:
-    """The marketplaces, empty."""
-    with shores() as running:
-        yield running
 
 
 MakeReader = Callable[..., Reader]

@@ -17,8 +17,7 @@ from innkeeper_workers.customer_api import CustomerApi, customer_api
 from tests.conftest import MakeDesk
 from tests.inn import CANARY, FOLLOW_UPS, Inn, brings_secrets, config_of, key_of
 from tests.levers import apps_of
-from tests.platforms.apis import Api, html, said
-from tests.sites import site
+from tests.platforms.apis import Api, granting_api, html, said
 
 PATH = "/v1/requests"
 
@@ -26,10 +25,7 @@ PATH = "/v1/requests"
 @pytest.fixture
 def api() -> Iterator[Api]:
     """The customer's account; signing in gives the tokens `first` and `second`."""
-    with site() as running:
-        api = Api(running)
-        granted = [{"access_token": name, "expires_in": 600} for name in ("first", "second")]
-        api.answers("/token", *map(said, granted))
+    with granting_api() as api:
         yield api
 
 

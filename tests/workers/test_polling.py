@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,18 +12,11 @@ from innkeeper.operations.reading import append_found, read_back
 from innkeeper.platforms.xandr.reading import found
 from innkeeper.store.entry import EntrySource
 from tests.workers.conftest import MakeInn, follow_up
-from tests.workers.shores import Reader, Shore, installation, on_xandr, shores
+from tests.workers.shores import Reader, Shore, installation, on_xandr
 
 KEY = InstanceKey("xandr", "board", "member:238")
 MEMBER = "member:238"
 MakeReader = Callable[..., Reader]
-
-
-@pytest.fixture
-def shore() -> Iterator[Shore]:
-    """The marketplace, empty."""
-    with shores() as running:
-        yield running
 
 
 @pytest.fixture

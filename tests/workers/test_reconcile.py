@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,7 +31,6 @@ from tests.workers.shores import (
     note,
     on_rebilly,
     on_xurrent,
-    shores,
 )
 
 LIST = "/v1/app_instances"
@@ -40,13 +39,6 @@ FOLLOW_UPS = (
     follow_up("record", "adopted", name="welcome"),
 )
 MakeReader = Callable[..., Reader]
-
-
-@pytest.fixture
-def shore() -> Iterator[Shore]:
-    """The marketplaces, empty."""
-    with shores() as running:
-        yield running
 
 
 @pytest.fixture
