@@ -112,7 +112,10 @@ class Hook:
         if _is_compressed(request):
             return answers.problem(415)
         with self._unproven.held_by(neighbourhood(caller_of(request, self._trusted))) as held:
-            return await self._take(inbound, app, request, told, held)
+            try:
+                return await self._take(inbound, app, request, told, held)
+            except Overloaded:
+                return answers.unavailable("overloaded")
 
     async def _take(
         self, inbound: ModuleType, app: App | None, request: Request, told: _Told, held: Held
@@ -131,13 +134,9 @@ class Hook:
             return answers.problem(408, headers={"connection": "close"})
         except ClientDisconnect:
             return answers.problem(400)
-        except Overloaded:
-            return answers.unavailable("overloaded")
         asked = _request(request, told.platform, body)
         try:
             return await self._admit(inbound, asked, app, request, told, held)
-        except Overloaded:
-            return answers.unavailable("overloaded")
         except Malformed as error:
             told.detail = str(error)
             return answers.problem(400, str(error))
